@@ -1,0 +1,55 @@
+"""``bootselect next``: select a slot."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from bootselect.cli.options import JSON, POLICY, TYPE
+from bootselect.cli.target import SlotDisk
+from bootselect.selection import open_for_selection, propose, select
+from gptlib.disk import Disk
+from gptlib.lock import DEADLINE
+
+if TYPE_CHECKING:
+    from gptlib.guid import Guid
+
+
+@click.command("next")
+@click.argument("target")
+@TYPE
+@POLICY
+@click.option("--dry-run", is_flag=True, help="Only say what would be chosen.")
+@JSON
+def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_json: bool) -> None:
+    """Choose the next slot to boot, account for the try, and print its partition UUID."""
+    found = SlotDisk.find(target, type_guid)
+    if dry_run:
+        with Disk.open(found.path) as disk:
+            choice, _, table = propose(found.path, disk.read(), policy, type_guid)
+        number, reason, problem = choice.number, choice.reason, ""
+    else:
+        disk, unwritable = open_for_selection(found.path, lock_deadline=DEADLINE)
+        with disk:
+            selection = select(disk, policy, type_guid, unwritable=unwritable)
+        number, table, reason, problem = selection.number, selection.table, selection.reason, selection.problem
+    partition = table.partition(number)
+    if problem:
+        click.echo(f"bootselect: nothing was written: {problem}", err=True)
+    if as_json:
+        attributes = partition.attributes
+        answer = {
+            "partition": number,
+            "label": partition.label,
+            "partuuid": partition.unique_guid.text,
+            "priority": attributes.priority,
+            "tries": attributes.tries,
+            "successful": int(attributes.successful),
+            "reason": reason,
+            "problem": problem,
+        }
+        click.echo(json.dumps(answer))
+    else:
+        click.echo(partition.unique_guid.text)

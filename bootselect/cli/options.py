@@ -1,0 +1,33 @@
+"""Arguments and options that the commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bootselect.policy import DEFAULT_POLICY, POLICIES
+from bootselect.slots import DEFAULT_TYPE, SLOT_TYPES, slot_type
+from gptlib.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from gptlib.guid import Guid
+
+
+def _slot_type(ctx: click.Context, param: click.Parameter, value: str) -> Guid:
+    try:
+        return slot_type(value)
+    except InvalidValueError:
+        known = ", ".join(SLOT_TYPES)
+        raise click.BadParameter(f"{value!r} is no slot type; expected a GUID or one of {known}", ctx, param) from None
+
+
+TARGET = click.argument("target", required=False)
+TYPE = click.option(
+    "--type", "type_guid", callback=_slot_type, default=DEFAULT_TYPE, show_default=True, help="Slot type."
+)
+SLOT = click.option("--slot", help="The slot: partition number, label or UUID.")
+POLICY = click.option(
+    "--policy", type=click.Choice(POLICIES), default=DEFAULT_POLICY, show_default=True, help="Policy."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: JSON.")

@@ -1,0 +1,48 @@
+"""Errors of bootselect: one class per situation. None of them leaves anything half-written."""
+
+from __future__ import annotations
+
+
+class BootselectError(Exception):
+    """Base of everything that bootselect raises on purpose."""
+
+
+class NoSlotsError(BootselectError):
+    """The disk has no partition of the slot type. Nothing was written."""
+
+    def __init__(self, path: str, type_name: str) -> None:
+        super().__init__(f"{path}: no partition has the slot type {type_name}; give the type of its slots (--type)")
+        self.path, self.type_name = path, type_name
+
+
+class NotASlotError(BootselectError):
+    """What was named is no slot of this disk. Nothing was written."""
+
+    def __init__(self, path: str, wanted: str, known: str) -> None:
+        super().__init__(f"{path}: {wanted} is no slot of this disk; its slots are {known}")
+        self.path, self.wanted = path, wanted
+
+
+class NothingBootableError(BootselectError):
+    """No slot may be booted under the policy, and there is no last resort. Nothing was written."""
+
+    def __init__(self, path: str, slots: str) -> None:
+        super().__init__(
+            f"{path}: no slot is bootable ({slots}); make one good (bootselect mark-good) or arm one (bootselect arm)"
+        )
+        self.path = path
+
+
+class RefusedError(BootselectError):
+    """A verb that would leave the machine worse off. Nothing was written."""
+
+
+class ActiveUnknownError(BootselectError):
+    """The active slot cannot be told: the running system was not booted from a slot that can be found."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the active slot is not known: {detail}; name a disk or image and a slot")
+
+
+class DiskChoiceError(BootselectError):
+    """No disk, or more than one, could be the disk of this machine's slots. Nothing was written."""

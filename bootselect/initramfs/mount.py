@@ -1,0 +1,80 @@
+"""Mounts a slot read-only and checks that it holds a system."""
+
+from __future__ import annotations
+
+import os
+
+from bootselect.errors import BootselectError
+from bootselect.initramfs.files import read_text
+from gptlib._record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[[list[str]], tuple[int, str]]
+    """argv -> (exit code, what it said on stderr)."""
+
+SLOT_ROOT = "/slot"
+_RELEASE = ("etc/os-release", "usr/lib/os-release")
+_INIT = ("sbin/init", "usr/sbin/init", "usr/lib/systemd/systemd")
+
+
+class UnusableSlotError(BootselectError):
+    """The slot cannot be mounted or holds no system. It is not mounted afterwards."""
+
+
+class System(Record):
+    """What a mounted slot says of itself."""
+
+    version: str
+
+
+def mount_slot(
+    device: str, fstype: str, run: Run, root: str = SLOT_ROOT, *, ready: Callable[[], None] = lambda: None
+) -> System:
+    """Mount ``device`` read-only on ``root``, look at what is in it, and call ``ready``. Raises UnusableSlotError."""
+    if not os.path.exists(device):
+        raise UnusableSlotError(f"{device} does not exist: the kernel does not see this partition")
+    code, said = run(["mount", "-t", fstype, "-o", "ro", device, root])
+    if code:
+        raise UnusableSlotError(f"{device} cannot be mounted as {fstype}: {said or f'mount exited with {code}'}")
+    try:
+        system = check_system(root)
+        ready()
+    except UnusableSlotError:
+        run(["umount", root])
+        raise
+    return system
+
+
+def check_system(root: str) -> System:
+    """The version of the system below ``root``. Raises UnusableSlotError without an os-release or an init."""
+    release = next((text for text in (read_text(f"{root}/{name}") for name in _RELEASE) if text), "")
+    if not release:
+        raise UnusableSlotError("it has no os-release: this is no operating system, or only part of one")
+    if not any(os.path.lexists(f"{root}/{name}") for name in _INIT):
+        raise UnusableSlotError("it has no init: nothing could be started from it")
+    fields = dict(line.partition("=")[::2] for line in release.splitlines())
+    return System((fields.get("VERSION") or fields.get("VERSION_ID") or "unknown").strip("\"'"))
+
+
+_PLACES = ("/bin/busybox", "/usr/bin/busybox", "/bin/{0}", "/usr/bin/{0}", "/sbin/{0}", "/usr/sbin/{0}")
+
+
+def run_program(argv: list[str]) -> tuple[int, str]:
+    """Run ``mount`` or ``umount``: BusyBox's, or what else the initramfs has (klibc in Debian's, util-linux in dracut's)."""
+    places = (place.format(argv[0]) for place in _PLACES)
+    program = next((place for place in places if os.access(place, os.X_OK)), "")
+    if not program:
+        return 127, f"there is no {argv[0]} in this initramfs"
+    readable, writable = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, writable, 2)]
+    pid = os.posix_spawn(program, argv, {"PATH": "/bin:/usr/bin:/sbin:/usr/sbin"}, file_actions=actions)
+    os.close(writable)
+    said = b""
+    while chunk := os.read(readable, 4096):
+        said += chunk
+    os.close(readable)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code, said.decode("utf-8", "replace").strip().replace("\n", "; ")

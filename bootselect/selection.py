@@ -1,0 +1,123 @@
+"""Selects a slot on a disk: decides in memory, accounts for the try with one durable write."""
+
+from __future__ import annotations
+
+from bootselect.errors import NothingBootableError
+from bootselect.policy import Choice, best_proven, choose
+from bootselect.slots import require_slots, slots_of
+from gptlib._record import Record
+from gptlib.disk import Disk
+from gptlib.errors import BusyError, GptError, ReadOnlyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bootselect.policy import Slot
+    from gptlib.guid import Guid
+    from gptlib.reading import State
+    from gptlib.table import Table
+
+
+class Selection(Record):
+    """A slot that may be booted now. ``table`` is the table of the disk afterwards.
+
+    ``problem`` is empty, or says why nothing could be written; the slot is then one that has proved itself.
+    """
+
+    number: int
+    table: Table
+    reason: str
+    problem: str = ""
+
+
+def open_for_selection(path: str, *, lock_deadline: float) -> tuple[Disk, str]:
+    """Open for writing, or for reading with the reason why it cannot be written. Raises gptlib's TargetError."""
+    try:
+        return Disk.open(path, write=True, lock_deadline=lock_deadline), ""
+    except (ReadOnlyError, BusyError) as error:
+        return Disk.open(path), str(error)
+
+
+def propose(
+    path: str, state: State, policy: str, type_guid: Guid, excluded: Collection[int] = ()
+) -> tuple[Choice, list[Slot], Table]:
+    """What the policy chooses among the slots that are not ``excluded``; nothing is written.
+
+    Raises NoSlotsError or NothingBootableError.
+    """
+    table = table_of(state)
+    slots = require_slots(path, table, type_guid)
+    candidates = [slot for slot in slots if slot.number not in excluded]
+    choice = choose(policy, candidates)
+    if choice is None:
+        raise NothingBootableError(path, describe(table, slots))
+    return choice, candidates, table
+
+
+def select(
+    disk: Disk, policy: str, type_guid: Guid, *, unwritable: str = "", excluded: Collection[int] = ()
+) -> Selection:
+    """Choose the next slot of ``disk`` and account for the try before it is returned.
+
+    A damaged copy of the table is repaired by the same write. Where the try cannot be made durable (``unwritable`` gives
+    the reason, or the write fails), the best proven slot is selected instead: an unproven slot is never booted on
+    credit. Raises NoSlotsError, NothingBootableError, or gptlib's NotGptError and CorruptGptError.
+
+    After a power cut the try has been accounted for or not; the table is complete for every reader in both cases.
+    """
+    choice, candidates, table = propose(disk.path, disk.read(), policy, type_guid, excluded)
+    wanted = table.with_attributes(choice.number, choice.attributes)
+    problem = unwritable or _write(disk, wanted)
+    if not problem:
+        return Selection(choice.number, wanted, choice.reason)
+    if wanted == table:
+        return Selection(choice.number, table, choice.reason, problem)
+    proven = best_proven(candidates)
+    if proven is None:
+        raise NothingBootableError(
+            disk.path,
+            f"{describe(table, candidates)}; the try of partition {choice.number} cannot be recorded: {problem}",
+        )
+    reason = f"partition {choice.number} was due, but its try cannot be recorded; this one is known to boot"
+    return Selection(proven.number, table, reason, problem)
+
+
+def take(disk: Disk, type_guid: Guid, partuuids: Collection[str]) -> Selection | None:
+    """The slot that a boot loader has chosen and accounted for already, by one of these partition UUIDs in lower case.
+
+    None when they name no slot of this disk. No try is accounted for; a damaged copy of the table is repaired.
+    """
+    if not partuuids:
+        return None
+    table = table_of(disk.read())
+    for slot in slots_of(table, type_guid):
+        partuuid = table.partition(slot.number).unique_guid.text
+        if partuuid in partuuids:
+            problem = _write(disk, table) if disk.writable else ""
+            return Selection(slot.number, table, f"the boot loader chose it ({partuuid} on the command line)", problem)
+    return None
+
+
+def _write(disk: Disk, table: Table) -> str:
+    try:
+        disk.write(table)
+    except GptError as error:
+        return str(error)
+    return ""
+
+
+def describe(table: Table, slots: list[Slot]) -> str:
+    """The slots on one line, as ``USR-A 1/0/1, USR-B 0/0/0``."""
+    return ", ".join(
+        f"{table.partitions[slot.number].label} {slot.attributes.priority}/{slot.attributes.tries}/"
+        f"{int(slot.attributes.successful)}"
+        for slot in slots
+    )
+
+
+def table_of(state: State) -> Table:
+    """The table of a state that ``Disk.read`` gave."""
+    if state.table is None:
+        raise TypeError("Disk.read() gives a table or raises")
+    return state.table

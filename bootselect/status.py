@@ -1,0 +1,91 @@
+"""What the slots of a disk are, in words: pure, from the table and the number of the active slot."""
+
+from __future__ import annotations
+
+from bootselect.policy import choose, eligible, ranked
+from bootselect.slots import slots_of
+from gptlib._record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bootselect.policy import Slot
+    from gptlib.guid import Guid
+    from gptlib.table import Table
+
+GOOD, ARMED, TRYING, ROLLED_BACK, EMPTY, BAD, LAST_RESORT = (
+    "good",
+    "armed",
+    "on trial",
+    "rolled back",
+    "empty",
+    "bad",
+    "last resort",
+)
+
+
+class SlotStatus(Record):
+    """One slot. ``state`` is one of the words above, ``next`` says whether it boots next."""
+
+    number: int
+    label: str
+    partuuid: str
+    priority: int
+    tries: int
+    successful: int
+    active: bool
+    next: bool
+    state: str
+    explanation: str
+
+
+class Status(Record):
+    """All slots, and what boots next and why (empty when nothing would)."""
+
+    slots: tuple[SlotStatus, ...]
+    next_label: str
+    next_reason: str
+
+
+def status(table: Table, type_guid: Guid, policy: str, active: int | None) -> Status:
+    """The state of every slot. ``active`` is None for a disk that the running system did not come from."""
+    slots = slots_of(table, type_guid)
+    choice = choose(policy, slots)
+    following = choice.number if choice else None
+    reached = [slot.number for slot in ranked(slots)]
+    found = []
+    for slot in slots:
+        state, explanation = _state(slot, slots, policy, active, reached)
+        attributes, partition = slot.attributes, table.partition(slot.number)
+        found.append(
+            SlotStatus(
+                slot.number,
+                partition.label,
+                partition.unique_guid.text,
+                attributes.priority,
+                attributes.tries,
+                int(attributes.successful),
+                slot.number == active,
+                slot.number == following,
+                state,
+                explanation,
+            )
+        )
+    label = table.partition(choice.number).label if choice else ""
+    return Status(tuple(found), label, choice.reason if choice else "")
+
+
+def _state(slot: Slot, slots: list[Slot], policy: str, active: int | None, reached: list[int]) -> tuple[str, str]:
+    attributes = slot.attributes
+    if slot.number == active and not attributes.successful:
+        return TRYING, f"running, not marked good yet; {attributes.tries} more boots would be tried"
+    if eligible(policy, attributes):
+        if attributes.successful:
+            return GOOD, "known to boot"
+        return ARMED, f"tried up to {attributes.tries} times, then rolled back unless it is marked good"
+    if attributes.successful:
+        return LAST_RESORT, "known to boot; used when nothing else can be"
+    if not attributes.priority:
+        return EMPTY, "not to be booted"
+    if any(other.attributes.successful and reached.index(other.number) > reached.index(slot.number) for other in slots):
+        return ROLLED_BACK, "all tries are used up and it never proved itself; the next slot in rank boots instead"
+    return BAD, "all tries are used up and it never proved itself"

@@ -1,0 +1,44 @@
+"""What is wrong with a disk from the point of view of the next boots: pure, beside gptlib's findings on the table."""
+
+from __future__ import annotations
+
+from bootselect.policy import best_proven, choose
+from bootselect.slots import slots_of
+from gptlib.findings import ERROR, WARNING, Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gptlib.guid import Guid
+    from gptlib.table import Table
+
+
+def slot_findings(table: Table, type_guid: Guid, policy: str) -> Iterator[Finding]:
+    """One finding for each thing that keeps the machine from booting, or from rolling back."""
+
+    def finding(code: str, severity: str, message: str) -> Finding:
+        return Finding(code, severity, "slots", message)
+
+    slots = slots_of(table, type_guid)
+    if not slots:
+        yield finding("no-slots", ERROR, "there is no partition of the slot type")
+        return
+    choice = choose(policy, slots)
+    if choice is None:
+        yield finding("nothing-bootable", ERROR, "no slot is bootable, and none is known to boot")
+    elif best_proven([slot for slot in slots if slot.number != choice.number]) is None:
+        label = table.partition(choice.number).label
+        yield finding("no-fallback", WARNING, f"only {label} can boot: there is nothing to roll back to")
+    labels = [table.partition(slot.number).label for slot in slots]
+    for label in sorted({label for label in labels if labels.count(label) > 1}):
+        yield finding("duplicate-label", WARNING, f"more than one slot is called {label!r}; name them by number")
+    for slot in slots:
+        attributes = slot.attributes
+        if attributes.tries and not attributes.priority:
+            partition = table.partition(slot.number)
+            yield finding(
+                "tries-without-priority",
+                WARNING,
+                f"{partition.label} has {attributes.tries} tries but priority 0: it is not tried",
+            )

@@ -1,0 +1,71 @@
+"""Named tuples for the boot path.
+
+``typing.NamedTuple`` and ``dataclasses`` cost more to import than the whole selection of a slot costs to run
+(``typing`` alone is a third of an interpreter start). This base gives the same values: immutable, compared by
+value, unpackable, with keyword arguments and defaults. Type checkers are shown ``typing.NamedTuple`` instead, so a
+class declares its fields in the usual way::
+
+    class Point(Record):
+        x: int
+        y: int = 0
+"""
+
+from __future__ import annotations
+
+__all__ = ["Record"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple as Record
+else:
+    from _operator import itemgetter
+
+    class _RecordType(type):
+        def __new__(mcs, name, bases, namespace):
+            if bases == (tuple,):
+                return super().__new__(mcs, name, bases, namespace)
+            fields = tuple(namespace.get("__annotations__", ()))
+            defaults = {field: namespace.pop(field) for field in fields if field in namespace}
+            namespace.update({field: property(itemgetter(place)) for place, field in enumerate(fields)})
+            namespace.update(__slots__=(), _fields=fields, _field_defaults=defaults)
+            return super().__new__(mcs, name, bases, namespace)
+
+    class Record(tuple, metaclass=_RecordType):
+        __slots__ = ()
+        _fields = ()
+        _field_defaults = {}
+
+        def __new__(cls, *values, **named):
+            if named or len(values) != len(cls._fields):
+                values = cls._complete(values, named)
+            return tuple.__new__(cls, values)
+
+        @classmethod
+        def _make(cls, values):
+            return tuple.__new__(cls, values)
+
+        @classmethod
+        def _complete(cls, values, named):
+            known = dict(zip(cls._fields, values, strict=False))
+            wrong = [field for field in named if field in known or field not in cls._fields]
+            known = {**cls._field_defaults, **known, **named}
+            missing = [field for field in cls._fields if field not in known]
+            if wrong or missing or len(values) > len(cls._fields):
+                raise TypeError(f"{cls.__name__} takes ({', '.join(cls._fields)}); wrong: {wrong}, missing: {missing}")
+            return [known[field] for field in cls._fields]
+
+        def _replace(self, **named):
+            values = [named.pop(field, value) for field, value in zip(self._fields, self, strict=True)]
+            if named:
+                raise TypeError(f"{type(self).__name__} has no field {', '.join(named)}")
+            return tuple.__new__(type(self), values)
+
+        def _asdict(self):
+            return dict(zip(self._fields, self, strict=True))
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+        def __repr__(self):
+            fields = ", ".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
+            return f"{type(self).__name__}({fields})"

@@ -1,0 +1,85 @@
+"""The 64 attribute bits of a partition entry (UEFI 2.10 table 5.8; the slot bits as ChromeOS and CoreOS define them)."""
+
+from __future__ import annotations
+
+from gptlib.errors import InvalidValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+PRIORITY_SHIFT, TRIES_SHIFT, SUCCESSFUL_SHIFT = 48, 52, 56
+MAX_PRIORITY = MAX_TRIES = 15
+REQUIRED, LEGACY_BOOT = 1 << 0, 1 << 2
+HAS_BOOTED_ONCE, GROW, READ_ONLY, NO_AUTO = 1 << 57, 1 << 59, 1 << 60, 1 << 63
+_PRIORITY, _TRIES, _SUCCESSFUL = 0xF << PRIORITY_SHIFT, 0xF << TRIES_SHIFT, 1 << SUCCESSFUL_SHIFT
+
+
+def _nibble(name: str, value: int) -> int:
+    if not 0 <= value <= 15:
+        raise InvalidValueError(f"{name} is {value}; it must be between 0 and 15")
+    return value
+
+
+class Attributes(int):
+    """The attribute bits of one entry: an unsigned 64-bit number with names for the bits that mean something.
+
+    The slot bits are ``priority`` (48-51), ``tries`` (52-55) and ``successful`` (56). Whatever is changed, all other bits
+    stay as they are.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: int = 0) -> Self:
+        """Take the raw number. Raises InvalidValueError unless it fits into 64 bits."""
+        if not 0 <= value < 1 << 64:
+            raise InvalidValueError(f"attribute bits {value:#x} do not fit into 64 bits")
+        return super().__new__(cls, value)
+
+    @property
+    def priority(self) -> int:
+        """0 to 15; the highest is chosen first, 0 means never."""
+        return self >> PRIORITY_SHIFT & 15
+
+    @property
+    def tries(self) -> int:
+        """0 to 15: how often a slot that has not proved itself may still be attempted."""
+        return self >> TRIES_SHIFT & 15
+
+    @property
+    def successful(self) -> bool:
+        """Whether the slot is known to boot."""
+        return bool(self & _SUCCESSFUL)
+
+    @property
+    def required(self) -> bool:
+        """Bit 0: the platform needs this partition."""
+        return bool(self & REQUIRED)
+
+    @property
+    def legacy_boot(self) -> bool:
+        """Bit 2: legacy BIOS bootable."""
+        return bool(self & LEGACY_BOOT)
+
+    def with_slot(
+        self, *, priority: int | None = None, tries: int | None = None, successful: bool | None = None
+    ) -> Attributes:
+        """A copy with the given slot bits changed. Raises InvalidValueError for a priority or tries outside 0..15."""
+        value = int(self)
+        if priority is not None:
+            value = value & ~_PRIORITY | _nibble("priority", priority) << PRIORITY_SHIFT
+        if tries is not None:
+            value = value & ~_TRIES | _nibble("tries", tries) << TRIES_SHIFT
+        if successful is not None:
+            value = value & ~_SUCCESSFUL | (_SUCCESSFUL if successful else 0)
+        return Attributes(value)
+
+    def with_bits(self, mask: int, *, on: bool) -> Attributes:
+        """A copy with the bits of ``mask`` set or cleared."""
+        return Attributes(self | mask if on else self & ~mask)
+
+    def __str__(self) -> str:
+        return f"priority={self.priority} tries={self.tries} successful={int(self.successful)}"
+
+    def __repr__(self) -> str:
+        return f"Attributes({int(self):#x})"

@@ -1,0 +1,74 @@
+"""Checks of a table as a whole, beyond the validity of its copies."""
+
+from __future__ import annotations
+
+from gptlib.errors import TableError, TruncatedDiskError
+from gptlib.findings import ERROR, Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gptlib.table import Table
+
+
+def table_findings(table: Table) -> Iterator[Finding]:
+    """Overlaps, places out of range, ends before starts, duplicate GUIDs: one finding each."""
+
+    def finding(code: str, message: str) -> Finding:
+        return Finding(code, ERROR, "table", message)
+
+    seen: dict[bytes, int] = {}
+    previous: tuple[int, int] | None = None
+    in_order = sorted(table.partitions.items(), key=lambda item: (item[1].first_lba, item[0]))
+    for index, partition in in_order:
+        first, last = partition.first_lba, partition.last_lba
+        if first > last:
+            yield finding("reversed", f"partition {index} ends (sector {last}) before it starts (sector {first})")
+            continue
+        if first < table.first_usable_lba or last > table.last_usable_lba:
+            usable = f"{table.first_usable_lba} to {table.last_usable_lba}"
+            yield finding(
+                "out-of-range", f"partition {index} (sectors {first} to {last}) leaves the usable range {usable}"
+            )
+        if previous is not None and first <= previous[0]:
+            yield finding("overlap", f"partition {index} (sectors {first} to {last}) overlaps partition {previous[1]}")
+        if previous is None or last > previous[0]:
+            previous = (last, index)
+        if partition.unique_guid in seen:
+            other = seen[partition.unique_guid]
+            yield finding(
+                "duplicate-guid", f"partitions {other} and {index} have the same GUID {partition.unique_guid}"
+            )
+        seen.setdefault(partition.unique_guid, index)
+
+
+def check_writable(path: str, table: Table) -> None:
+    """Refuse a table whose own structures would not fit where they say they stand.
+
+    Raises TruncatedDiskError when the disk ends before the table does, TableError when an entry array would be written
+    among the partitions or over a header.
+    """
+    needed = max(table.backup_lba, table.last_usable_lba) + 1
+    if needed > table.total_sectors:
+        raise TruncatedDiskError(path, sectors=table.total_sectors, needed=needed)
+    length = table.entries_sectors
+    if not 2 <= table.primary_entries_lba <= table.first_usable_lba - length:
+        raise TableError(
+            f"{path}: the primary entries (sectors {table.primary_entries_lba} to {table.primary_entries_lba + length - 1}) do "
+            f"not fit before the first usable sector {table.first_usable_lba}"
+        )
+    if not table.last_usable_lba < table.backup_entries_lba <= table.backup_lba - length:
+        raise TableError(
+            f"{path}: the backup entries ({length} sectors from {table.backup_entries_lba}) do not fit between the last "
+            f"usable sector {table.last_usable_lba} and the backup header in sector {table.backup_lba}"
+        )
+
+
+def is_writable(table: Table) -> bool:
+    """Whether ``check_writable`` would let the table pass."""
+    try:
+        check_writable("", table)
+    except (TruncatedDiskError, TableError):
+        return False
+    return True

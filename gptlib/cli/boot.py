@@ -1,0 +1,63 @@
+"""``gptctl boot``: the boot GUID and the boot code in the MBR, as syslinux's gptmbr and ChromeOS use them."""
+
+from __future__ import annotations
+
+from gptlib._files import read_bytes
+from gptlib.cli.common import entry_number, target_of
+from gptlib.cli.options import Command, Option, UsageError
+from gptlib.disk import Disk
+from gptlib.guid import Guid
+from gptlib.mbr import MBR_BYTES, protective_mbr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gptlib.cli.options import Parsed
+
+BOOT_CODE, BOOT_GUID, MAGIC = slice(0, 424), slice(424, 440), slice(444, 446)
+_MAGIC = b"\x1d\x9a"
+"""Tells that a boot GUID is meant (syslinux, mbr/gptmbr)."""
+
+
+def _boot_code(name: str) -> bytes:
+    try:
+        code = read_bytes(name, BOOT_CODE.stop)
+    except OSError as error:
+        raise UsageError(f"can't read {name}: {error.strerror}") from None
+    if not code:
+        raise UsageError(f"problem reading {name}: it is empty")
+    return code
+
+
+def _run(parsed: Parsed) -> int:
+    number, name, protect = parsed.number("i") or None, parsed.text("b"), parsed.has("p")
+    code = None if name is None else _boot_code(name)
+    write = protect or code is not None or number is not None
+    with Disk.open(target_of(parsed).path, write=write) as disk:
+        state = disk.examine()
+        mbr = bytearray(state.mbr.ljust(MBR_BYTES, b"\0"))
+        if protect:
+            mbr[:] = protective_mbr(bytes(mbr), state.total_sectors)
+            mbr[MAGIC] = _MAGIC
+        if number is not None:
+            table = disk.table()
+            mbr[BOOT_GUID] = table.entries.entry(entry_number(table, number)).unique_guid
+        if code is not None:
+            mbr[: len(code)] = code
+        if write:
+            disk.write_mbr(bytes(mbr))
+    print(Guid(bytes(mbr[BOOT_GUID])))
+    return 0
+
+
+COMMAND = Command(
+    "boot",
+    "DRIVE",
+    "Edit the PMBR sector for legacy BIOSes",
+    (
+        Option("i", "NUM", "Set bootable partition"),
+        Option("b", "FILE", "Install bootloader code in the PMBR (424 bytes at most)"),
+        Option("p", "", "Create legacy PMBR partition table"),
+    ),
+    _run,
+    "With no options, it will just print the PMBR boot guid",
+)

@@ -1,0 +1,61 @@
+"""What the commands share: targets, and lines for people."""
+
+from __future__ import annotations
+
+import sys
+
+from gptlib.cli.options import Option, UsageError
+from gptlib.errors import TargetError
+from gptlib.resolve import resolve_target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gptlib.cli.options import Parsed
+    from gptlib.findings import Finding
+    from gptlib.resolve import Target
+    from gptlib.table import Table
+
+JSON = Option("", "", "Output as JSON", "json")
+
+
+def target_of(parsed: Parsed) -> Target:
+    """The disk that the command line names, and a partition: that of ``-i``, or the one whose node was given.
+
+    Raises UsageError when they differ, TargetError when there is no such disk.
+    """
+    target = resolve_target(parsed.argument())
+    number = parsed.number("i", 0) or None
+    if number is None or target.partition in {None, number}:
+        return target._replace(partition=number or target.partition)
+    raise UsageError(f"{parsed.argument()} is partition {target.partition} but -i {number} was given")
+
+
+def whole_disk(parsed: Parsed) -> str:
+    """The disk or image that the command line names. Raises TargetError for the node of a partition."""
+    path = parsed.argument()
+    target = resolve_target(path)
+    if target.partition is not None:
+        raise TargetError(path, f"is partition {target.partition} of {target.path}; give the whole disk")
+    return target.path
+
+
+def entry_number(table: Table, number: int) -> int:
+    """Check that the table has an entry of this number. Raises UsageError."""
+    if not 1 <= number <= table.entries.capacity:
+        raise UsageError(f"invalid partition number: {number}; this table has entries 1 to {table.entries.capacity}")
+    return number
+
+
+def out(text: str) -> None:
+    """Write to stdout in UTF-8, whatever the locale; lone surrogates of a damaged label become U+FFFD."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode())
+    sys.stdout.buffer.flush()
+
+
+def report(path: str, findings: Iterable[Finding]) -> None:
+    """Tell what is wrong, one line each on stderr."""
+    for finding in findings:
+        print(f"{finding.severity.upper()}: {path}: {finding.where}: {finding.message}", file=sys.stderr)

@@ -1,0 +1,135 @@
+"""``gptctl find``: partitions by type, GUID, label or content."""
+
+from __future__ import annotations
+
+import sys
+
+from gptlib._files import read_bytes
+from gptlib.cli.common import JSON, out
+from gptlib.cli.options import Command, Option, UsageError
+from gptlib.disk import Disk
+from gptlib.errors import CorruptGptError, GptError, NotGptError
+from gptlib.resolve import resolve_target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gptlib.cli.options import Parsed
+    from gptlib.partition import Partition
+    from gptlib.table import Table
+
+
+class _Query:
+    """What is looked for: any of type, GUID and label, and the content at an offset into the partition."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        self.type_guid, self.guid, self.label = parsed.type_guid("t"), parsed.guid("u"), parsed.text("l")
+        self.offset = parsed.number("O") or 0
+        if self.type_guid is None and self.guid is None and self.label is None:
+            raise UsageError("you must specify at least one of -t, -u, or -l")
+        name = parsed.text("M")
+        self.content = b"" if name is None else _content(name)
+
+    def hits(self, disk: Disk, table: Table) -> Iterator[tuple[int, Partition]]:
+        for index, partition in table.partitions.items():
+            wanted = (
+                partition.unique_guid == self.guid
+                or partition.type_guid == self.type_guid
+                or (self.label is not None and partition.label == self.label)
+            )
+            if wanted and self._has_content(disk, table, partition):
+                yield index, partition
+
+    def _has_content(self, disk: Disk, table: Table, partition: Partition) -> bool:
+        size, length = table.sector_size, len(self.content)
+        if not length:
+            return True
+        if self.offset + length > partition.sectors * size:
+            return False
+        # A device opened with O_DIRECT is read in whole sectors.
+        first, start = divmod(self.offset, size)
+        sectors = -(-(start + length) // size)
+        data = disk.device.read((partition.first_lba + first) * size, sectors * size)
+        return data[start : start + length] == self.content
+
+
+def _content(name: str) -> bytes:
+    try:
+        content = read_bytes(name)
+    except OSError as error:
+        raise UsageError(f"unable to read from {name}: {error.strerror}") from None
+    if not content:
+        raise UsageError(f"unable to read from {name}: it is empty")
+    return content
+
+
+def _node(path: str, index: int) -> str:
+    """The name of a partition as the kernel forms it: /dev/sda3, /dev/mmcblk0p3."""
+    return f"{path}p{index}" if path[-1].isdigit() else f"{path}{index}"
+
+
+Match = tuple[str, str, int, "Partition"]
+"""Drive, node, number and entry of a partition that was found."""
+
+
+def _search(path: str, query: _Query) -> list[Match]:
+    with Disk.open(path) as disk:
+        return [(path, _node(path, index), index, entry) for index, entry in query.hits(disk, disk.table())]
+
+
+def _print(match: Match, parsed: Parsed) -> None:
+    _, node, index, entry = match
+    numeric = parsed.has("n")
+    out(f"{index}\n" if numeric else f"{node}\n")
+    if parsed.has("v"):
+        from gptlib.cli.show import entry_details
+
+        out(entry_details(entry, index, numeric=numeric))
+
+
+def _run(parsed: Parsed) -> int:
+    query = _Query(parsed)
+    matches: list[Match] = []
+    if parsed.arguments:
+        paths = [resolve_target(path).path for path in parsed.arguments]
+    else:
+        from gptlib.scan import whole_disks
+
+        paths = whole_disks()
+    for path in paths:
+        try:
+            matches += _search(path, query)
+        except (NotGptError, CorruptGptError) as error:
+            if parsed.arguments:
+                print(f"ERROR: {error}", file=sys.stderr)
+        except GptError as error:
+            print(f"ERROR: {error}", file=sys.stderr)
+    if parsed.has("json"):
+        from gptlib.cli.report import matches_json
+
+        out(matches_json(matches))
+    else:
+        for match in matches:
+            _print(match, parsed)
+    return int(len(matches) != 1 if parsed.has("1") else not matches)
+
+
+COMMAND = Command(
+    "find",
+    "[DRIVE...]",
+    "Find a partition by its UUID or label. With no specified DRIVE it scans all physical drives.",
+    (
+        Option("t", "GUID", "Search for Partition Type GUID"),
+        Option("u", "GUID", "Search for Partition Unique ID"),
+        Option("l", "LABEL", "Search for Label"),
+        Option("v", "", "Be verbose in displaying matches (repeatable)"),
+        Option("n", "", "Numeric output only"),
+        Option("1", "", "Fail if more than one match is found"),
+        Option("M", "FILE", "Matching partition data must also contain FILE content"),
+        Option("O", "NUM", "Byte offset into partition to match content (default 0)"),
+        JSON,
+    ),
+    _run,
+    types=True,
+)

@@ -1,0 +1,42 @@
+"""Dumps of disks, and of files that hold a dump already."""
+
+from __future__ import annotations
+
+import sys
+
+from gptlib._files import read_bytes
+from gptlib.disk import Disk
+from gptlib.dump import MAGIC, Dump, DumpError, parse_dump
+from gptlib.errors import TargetError
+from gptlib.resolve import resolve_target
+
+
+def dump_of(path: str) -> Dump:
+    """Read the table of a disk or image. Raises as ``Disk.read``."""
+    with Disk.open(resolve_target(path).path) as disk:
+        state = disk.read()
+    if state.table is None:
+        raise TypeError("Disk.read() gives a table or raises")
+    return Dump(state.table, state.mbr.ljust(512, b"\0"))
+
+
+def read_dump(path: str) -> Dump:
+    """Read a dump from a file, or from stdin for ``-``. Raises DumpError, or TargetError where it cannot be read."""
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else read_bytes(path)
+    except OSError as error:
+        raise TargetError(path, f"cannot be read: {error.strerror}") from error
+    try:
+        return parse_dump(data.decode(), path)
+    except UnicodeDecodeError:
+        raise DumpError(path, 1, "it is not text in UTF-8") from None
+
+
+def is_dump(path: str) -> bool:
+    """Whether a file starts as a dump does. Raises TargetError where it cannot be read."""
+    if path == "-":
+        return True
+    try:
+        return read_bytes(path, len(MAGIC)) == MAGIC.encode()
+    except OSError as error:
+        raise TargetError(path, f"cannot be opened: {error.strerror}") from error

@@ -1,0 +1,257 @@
+"""A disk or image file with a GPT: read its state, write a table."""
+
+from __future__ import annotations
+
+import os
+
+from gptlib.check import check_writable, is_writable
+from gptlib.device import BlockDevice, open_device
+from gptlib.errors import CorruptGptError, NotGptError, ReadOnlyError, TableError
+from gptlib.kernel import check_unused, sync_kernel
+from gptlib.lock import DEADLINE, lock_exclusive
+from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, protective_mbr
+from gptlib.plan import Write, plan_write
+from gptlib.reading import State, probe_sector_size, read_state
+from gptlib.window import Window
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from gptlib.device import Device
+    from gptlib.plan import Epoch, Region
+    from gptlib.table import Table
+
+
+class Disk:
+    """An open disk or image file. Use it as a context manager.
+
+    One opened for writing holds the exclusive lock until it is closed, so what was read stays true until the write.
+    """
+
+    def __init__(self, device: Device, *, writable: bool) -> None:
+        self.device, self.writable = device, writable
+        self._state: State | None = None
+        self._window: Window | None = None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, write: bool = False, lock_deadline: float = DEADLINE) -> Self:
+        """Open a whole-disk node or an image file.
+
+        Raises TargetError, ReadOnlyError, or BusyError when another writer keeps the lock for ``lock_deadline`` seconds.
+        """
+        device = open_device(os.fspath(path), write=write)
+        try:
+            if write:
+                lock_exclusive(device.fd, device.path, deadline=lock_deadline)
+        except BaseException:
+            device.close()
+            raise
+        return cls(device, writable=write)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.device.close()
+
+    @property
+    def path(self) -> str:
+        """The path that was opened."""
+        return self.device.path
+
+    def examine(self) -> State:
+        """Read and judge everything, whatever it is; ``state.table`` is None where there is no usable table."""
+        self._window = Window(self.device)
+        self._state = read_state(self._window, self.device.sector_size)
+        return self._state
+
+    def read(self) -> State:
+        """The state of the disk. Raises NotGptError or CorruptGptError when it holds no usable table."""
+        state = self.examine()
+        if state.table is None:
+            raise self._unusable(state)
+        return state
+
+    def table(self) -> Table:
+        """The table of the disk. Raises as ``read``."""
+        return _table_of(self.read())
+
+    def _unusable(self, state: State) -> CorruptGptError | NotGptError:
+        if state.has_signature:
+            worst = [f"{finding.where}: {finding.message}" for finding in state.findings if finding.severity == "error"]
+            return CorruptGptError(self.path, "; ".join(worst) or "both copies are marked to be ignored")
+        if self.device.size < 3 * 512:
+            return NotGptError(self.path, f"it has only {self.device.size} bytes; give a disk or a whole disk image")
+        unreadable = [finding.message for finding in state.findings if finding.code == "unreadable"]
+        if unreadable:
+            return CorruptGptError(self.path, "; ".join(unreadable))
+        other = probe_sector_size(Window(self.device)) if self.device.sector_size else state.sector_size
+        if other != state.sector_size:
+            return NotGptError(
+                self.path,
+                f"there is one for {other}-byte sectors on this disk of {state.sector_size}-byte sectors; make the image "
+                "for the sector size of the disk",
+            )
+        detail = f"no 'EFI PART' in sector 1 or in the last one of its {state.total_sectors} sectors"
+        return NotGptError(self.path, f"{detail}; create one with 'gptctl create' if the disk is to be wiped")
+
+    def write(self, table: Table) -> Sequence[Epoch]:
+        """Make ``table`` the table of the disk, in the order of ``gptlib.plan``, and repair what was damaged.
+
+        Returns what was written: nothing when nothing changes. After a power cut or WriteError at any point the disk
+        holds the old or the new table for every reader. For that the backup must be where all of them look: a change of a
+        disk that was grown or shrunk moves it to the end. Raises TableError, TruncatedDiskError, PartitionInUseError and
+        ReadOnlyError (nothing written), WriteError, and KernelError when the kernel would not take over a new partition.
+        """
+        state = self._state or self.read()
+        old = _table_of(state)
+        if (table.sector_size, table.total_sectors) != (state.sector_size, state.total_sectors):
+            raise TableError(
+                f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
+                f"{state.total_sectors} of {state.sector_size}"
+            )
+        if table != old and table.backup_lba == old.backup_lba:
+            table = self._settled(table, state)
+        moved = table.backup_lba != old.backup_lba and state.mbr_kind == PROTECTIVE
+        return self._write(state, old, table, protective_mbr(state.mbr, table.total_sectors) if moved else None)
+
+    def create(self, table: Table, *, mbr: bytes | None = None) -> Sequence[Epoch]:
+        """Write a new table, whatever the disk holds now, and last the MBR: a protective one, or the 512 bytes given.
+
+        Boot code stays, unless ``mbr`` brings its own. A table that can be read now is kept readable until the new one is. Errors as ``write``.
+        """
+        state = self._state or self.examine()
+        size = self.device.sector_size or table.sector_size
+        total = self.device.size // size
+        if (table.sector_size, table.total_sectors) != (size, total):
+            raise TableError(
+                f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
+                f"{total} of {size}"
+            )
+        old = state.table if state.sector_size == table.sector_size else None
+        return self._write(state, old, table, mbr or protective_mbr(state.mbr, total))
+
+    def repair(self) -> Sequence[Epoch]:
+        """Write what is damaged again, and move the backup to the end of a disk that was grown or shrunk.
+
+        The old table can be read throughout. Raises as ``write``; TruncatedDiskError when partitions lie beyond the end.
+        """
+        state = self._state or self.read()
+        table = self._settled(_table_of(state), state)
+        absent = state.mbr_kind == ABSENT
+        moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
+        mbr = protective_mbr(state.mbr, state.total_sectors) if absent or moved else None
+        return self._write(state, _table_of(state), table, mbr)
+
+    def _settled(self, table: Table, state: State) -> Table:
+        """The table with its backup at the end of the disk. Raises as ``Table.relocate``, or TruncatedDiskError."""
+        if table.backup_lba == state.total_sectors - 1 or state.backup.ignored:
+            return table
+        try:
+            return table.relocate(state.total_sectors)
+        except TableError:
+            check_writable(self.path, table)
+            raise
+
+    def erase(self) -> Sequence[Epoch]:
+        """Zero both copies, so that there is no table any more; the MBR stays. Raises ReadOnlyError and WriteError."""
+        from gptlib.erase import plan_erase
+
+        state = self._state or self.examine()
+        self._check_writable()
+        return self._execute(plan_erase(state), state.sector_size)
+
+    def write_mbr(self, block: bytes) -> None:
+        """Write the first 512 bytes of the disk, and nothing else. Raises ReadOnlyError and WriteError."""
+        state = self._state or self.examine()
+        self._check_writable()
+        size = state.sector_size
+        data = block[:MBR_BYTES] + self.device.read(0, size)[MBR_BYTES:]
+        self._execute([(Write(0, data),)], size)
+
+    def set_legacy(self, mode: str) -> Sequence[Epoch]:
+        """Switch to one of ChromeOS's modes: ``legacy``, ``ignore-primary`` or, back again, ``efi-part``.
+
+        Raises as ``read``, TableError where the backup, the only table of both modes, is not valid, and WriteError.
+        """
+        from gptlib.legacy import plan_efi_part, plan_ignore_primary, plan_legacy
+
+        state = self._state or self.read()
+        self._check_writable()
+        table = _table_of(state)
+        plans = {"legacy": plan_legacy, "ignore-primary": plan_ignore_primary, "efi-part": plan_efi_part}
+        if mode != "efi-part" and not state.backup.valid:
+            raise TableError(
+                f"{self.path}: the backup is not valid and cannot be left as the only table; repair it first"
+            )
+        check_writable(self.path, table)
+        return self._execute(plans[mode](table), table.sector_size)
+
+    def extend(self, size: int) -> None:
+        """Make an image file ``size`` bytes long, with a hole at its end. Raises WriteError; TypeError for a device."""
+        self._check_writable()
+        self.device.extend(size)
+        self._state = self._window = None
+
+    def _check_writable(self) -> None:
+        if not self.writable:
+            raise ReadOnlyError(self.path, "it was opened for reading only")
+
+    def _write(self, state: State, old: Table | None, new: Table, mbr: bytes | None) -> Sequence[Epoch]:
+        self._check_writable()
+        check_writable(self.path, new)
+        if old is not None and state.is_legacy:
+            raise TableError(f"{self.path}: the table is in ChromeOS's legacy mode; leave it first (gptctl legacy -e)")
+        if old is not None and (not state.findings or not is_writable(old)):
+            # Nothing needs repair before the change, or nothing can be repaired: the place of the old backup is gone with
+            # the end of the disk, or among the partitions, and the primary is all that there is to keep.
+            old = None
+        ignored = [copy.where for copy in (state.primary, state.backup) if copy.ignored]
+        if len(ignored) == 2:
+            raise TableError(f"{self.path}: both copies are marked IGNOREME (ChromeOS), which means hands off")
+        window, size = self._window or Window(self.device), new.sector_size
+        remnants: Sequence[Region] = ()
+        if mbr is not None:
+            from gptlib.remnants import find_remnants
+
+            remnants = find_remnants(window, new)
+        epochs = plan_write(
+            lambda lba, n: window.peek(lba * size, n * size), old, new, ignored=ignored, mbr=mbr, remnants=remnants
+        )
+        fd = self._block_fd()
+        moved = fd is not None and _extents(state.table) != _extents(new)
+        if fd is not None and moved:
+            check_unused(fd, self.path, new)
+        self._execute(epochs, size)
+        if moved:
+            self.tell_kernel(new)
+        return epochs
+
+    def _execute(self, epochs: Sequence[Epoch], sector_size: int) -> Sequence[Epoch]:
+        self._state = self._window = None
+        for epoch in epochs:
+            for write in epoch:
+                self.device.write(write.lba * sector_size, write.data)
+            self.device.flush()
+        return epochs
+
+    def tell_kernel(self, table: Table) -> None:
+        """Make the kernel see the partitions of ``table``. Raises KernelError. Image files have no such view."""
+        fd = self._block_fd()
+        if fd is not None:
+            sync_kernel(fd, self.path, table)
+
+    def _block_fd(self) -> int | None:
+        return self.device.fd if isinstance(self.device, BlockDevice) else None
+
+
+def _extents(table: Table | None) -> dict[int, tuple[int, int]] | None:
+    return table and {n: (p.first_lba, p.last_lba) for n, p in table.partitions.items()}
+
+
+def _table_of(state: State) -> Table:
+    if state.table is None:
+        raise TypeError("Disk.read() gives a table or raises")
+    return state.table

@@ -1,0 +1,75 @@
+"""The GPT header as values: decoding a sector, and encoding the two headers of a table (UEFI 2.10 table 5.5)."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from gptlib._record import Record
+from gptlib.crc import crc32
+from gptlib.layout.compiled import HEADER_FORMAT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gptlib.table import Table
+
+_HEADER = Struct(HEADER_FORMAT)
+SIGNATURE = b"EFI PART"
+LEGACY_SIGNATURE = b"CHROMEOS"
+"""Valid for ChromeOS alone, which uses it to hide a table from everything else (vboot gpt.h)."""
+IGNORED_SIGNATURES = (b"IGNOREME",)
+"""Marks of ChromeOS for a copy that is not to be used, repaired or overwritten (vboot gpt.h)."""
+_CRC_AT, _CRC_END = 16, 20
+
+
+class Header(Record):
+    """The 14 fields of a header as they stand on the disk."""
+
+    signature: bytes
+    revision: int
+    header_size: int
+    header_crc32: int
+    reserved: int
+    my_lba: int
+    alternate_lba: int
+    first_usable_lba: int
+    last_usable_lba: int
+    disk_guid: bytes
+    entries_lba: int
+    entry_count: int
+    entry_size: int
+    entries_crc32: int
+
+
+def decode_header(sector: bytes) -> Header:
+    """The fields of a header sector of at least 92 bytes, whatever they hold."""
+    return Header(*_HEADER.unpack_from(sector))
+
+
+def header_crc(sector: bytes, size: int) -> int:
+    """CRC-32 of the first ``size`` bytes with the CRC field zeroed."""
+    return crc32(sector[:_CRC_AT] + b"\0\0\0\0" + sector[_CRC_END:size])
+
+
+def encode_header(table: Table, *, primary: bool) -> bytes:
+    """The sector of the primary or backup header of a table, with its CRC."""
+    here, there = (1, table.backup_lba) if primary else (table.backup_lba, 1)
+    fields = _HEADER.pack(
+        SIGNATURE,
+        table.revision,
+        table.header_size,
+        0,
+        table.reserved,
+        here,
+        there,
+        table.first_usable_lba,
+        table.last_usable_lba,
+        table.disk_guid,
+        table.primary_entries_lba if primary else table.backup_entries_lba,
+        table.entries.capacity,
+        table.entries.entry_size,
+        table.entries.crc32,
+    )
+    tail = table.primary_tail if primary else table.backup_tail
+    sector = (fields + tail).ljust(table.sector_size, b"\0")
+    crc = header_crc(sector, table.header_size)
+    return sector[:_CRC_AT] + crc.to_bytes(4, "little") + sector[_CRC_END:]

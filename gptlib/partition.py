@@ -1,0 +1,146 @@
+"""One used entry of the partition table, and the array that holds the entries."""
+
+from __future__ import annotations
+
+from _codecs import utf_16_le_decode, utf_16_le_encode
+from struct import Struct, iter_unpack
+
+from gptlib._record import Record
+from gptlib.attributes import Attributes
+from gptlib.crc import crc32_of_array
+from gptlib.errors import InvalidValueError
+from gptlib.guid import Guid
+from gptlib.layout.compiled import ENTRY_FORMAT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Self
+
+_ENTRY = Struct(ENTRY_FORMAT)
+MIN_ENTRY_SIZE = _ENTRY.size
+_UNUSED = bytes(16)
+_NAME_BYTES = 72
+
+
+class Partition(Record):
+    """A used entry. LBAs count logical sectors of the disk; ``last_lba`` is the last sector that belongs to it."""
+
+    type_guid: Guid
+    unique_guid: Guid
+    first_lba: int
+    last_lba: int
+    attributes: Attributes = Attributes(0)
+    name: str = ""
+    """All 36 UTF-16 code units without trailing NULs, lone surrogates included, so that they round-trip exactly."""
+
+    @property
+    def label(self) -> str:
+        """The name up to the first NUL, as every tool shows it."""
+        return self.name.partition("\0")[0]
+
+    @property
+    def sectors(self) -> int:
+        """Size in sectors."""
+        return self.last_lba - self.first_lba + 1
+
+    def with_attributes(self, attributes: Attributes) -> Partition:
+        """A copy with other attribute bits."""
+        return Partition(self.type_guid, self.unique_guid, self.first_lba, self.last_lba, attributes, self.name)
+
+
+def encode_partition(partition: Partition, *, legal: bool = True) -> bytes:
+    """The 128 bytes of the entry. Raises InvalidValueError for an LBA or a name that does not fit.
+
+    Without ``legal``, a partition that ends before it starts is encoded too, as a damaged table may hold one.
+    """
+    name = utf_16_le_encode(partition.name, "surrogatepass")[0]
+    if len(name) > _NAME_BYTES:
+        raise InvalidValueError(f"the label {partition.label!r} has {len(name) // 2} UTF-16 units; at most 36 fit")
+    first, last = partition.first_lba, partition.last_lba
+    if not 0 <= min(first, last) <= max(first, last) < 1 << 64 or (legal and first > last):
+        raise InvalidValueError(f"a partition from sector {partition.first_lba} to {partition.last_lba} cannot be")
+    if partition.type_guid.is_zero:
+        raise InvalidValueError("the zero GUID is the mark of an unused entry; it is no partition type")
+    return _ENTRY.pack(
+        partition.type_guid, partition.unique_guid, partition.first_lba, partition.last_lba, partition.attributes, name
+    )
+
+
+def _decode(first: bytes, unique: bytes, start: int, end: int, bits: int, name: bytes) -> Partition:
+    # What struct unpacked fits: the checks of the constructors would be half of the time that reading a table takes.
+    text = utf_16_le_decode(name, "surrogatepass")[0].rstrip("\0")
+    guid, unique_guid = bytes.__new__(Guid, first), bytes.__new__(Guid, unique)
+    return Partition._make((guid, unique_guid, start, end, int.__new__(Attributes, bits), text))
+
+
+class EntryArray(bytes):
+    """The bytes of a partition entry array. Unused entries and the reserved tails of large entries are kept as they are."""
+
+    entry_size: int
+    _partitions: dict[int, Partition] | None
+    _crc32: int | None
+
+    def __new__(cls, data: bytes | bytearray, entry_size: int = MIN_ENTRY_SIZE, known_crc32: int | None = None) -> Self:
+        """Wrap ``data``, whose length is a multiple of ``entry_size`` (128 * 2^n bytes), and whose CRC may be known."""
+        self = super().__new__(cls, data)
+        self.entry_size = entry_size
+        self._partitions, self._crc32 = None, known_crc32
+        return self
+
+    @property
+    def crc32(self) -> int:
+        """The CRC that a header names for this array; computed once."""
+        if self._crc32 is None:
+            self._crc32 = crc32_of_array(self)
+        return self._crc32
+
+    @property
+    def capacity(self) -> int:
+        """Number of entries, used or not."""
+        return len(self) // self.entry_size
+
+    @property
+    def partitions(self) -> Mapping[int, Partition]:
+        """The used entries by their number; the first entry has number 1."""
+        if self._partitions is None:
+            self._partitions = {index: _decode(*fields) for index, fields in self._used()}
+        return self._partitions
+
+    def _used(self) -> Iterator[tuple[int, tuple[bytes, bytes, int, int, int, bytes]]]:
+        size = self.entry_size
+        tail = size - MIN_ENTRY_SIZE
+        layout = f"{ENTRY_FORMAT}{tail}x" if tail else ENTRY_FORMAT
+        # Most arrays are empty but for their first few entries: halves that are zero are not unpacked.
+        end = self.capacity
+        while end > 1 and self.startswith(bytes((end - end // 2) * size), end // 2 * size):
+            end //= 2
+        for index, fields in enumerate(iter_unpack(layout, self[: end * size]), 1):
+            if fields[0] != _UNUSED:
+                yield index, fields
+
+    def get(self, index: int) -> Partition | None:
+        """The partition of this number, or None where its entry is unused; the others are not decoded."""
+        at = (index - 1) * self.entry_size
+        if not 0 <= at < len(self) or self.startswith(_UNUSED, at):
+            return None
+        return self.entry(index)
+
+    def entry(self, index: int) -> Partition:
+        """Entry ``index`` whatever it holds; an unused one has the zero GUID as its type."""
+        at = (index - 1) * self.entry_size
+        return _decode(*_ENTRY.unpack_from(self, at))
+
+    def with_entry(self, index: int, partition: Partition | None) -> EntryArray:
+        """A copy with entry ``index`` replaced, or zeroed for None. The reserved tail of a used entry stays."""
+        at = (index - 1) * self.entry_size
+        end = at + self.entry_size
+        if partition is None:
+            entry = bytes(self.entry_size)
+        elif self[at : at + 16] == _UNUSED:
+            entry = encode_partition(partition).ljust(self.entry_size, b"\0")
+        else:
+            entry = encode_partition(partition) + self[at + MIN_ENTRY_SIZE : end]
+        changed = bytearray(self)
+        changed[at:end] = entry
+        return EntryArray(changed, self.entry_size)

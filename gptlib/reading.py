@@ -1,0 +1,235 @@
+"""From the bytes of a disk to its table: both copies are judged, the best information is used, and the rest is reported."""
+
+from __future__ import annotations
+
+from gptlib._record import Record
+from gptlib.crc import crc32_of_array
+from gptlib.findings import ERROR, NOTE, WARNING, Finding
+from gptlib.guid import Guid
+from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, decode_header, header_crc
+from gptlib.judge import BACKUP, PRIMARY, Copy, judge_copy
+from gptlib.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, PROTECTIVE_TYPE, classify, decode_records, protective_size
+from gptlib.partition import EntryArray
+from gptlib.table import HEADER_SIZE, SECTOR_SIZES, Table, array_sectors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gptlib.window import Window
+
+COMBINED = "combined"
+"""Source of a table that took the header of one copy and the entries of the other."""
+_SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
+
+
+class State(Record):
+    """Everything that one read of a disk found.
+
+    ``table`` is None where no complete table can be put together; ``source`` says where it came from (``primary``,
+    ``backup``, ``combined`` or empty). ``findings`` holds those of both copies and of the disk as a whole.
+    """
+
+    sector_size: int
+    total_sectors: int
+    mbr: bytes
+    primary: Copy
+    backup: Copy
+    table: Table | None
+    source: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def has_signature(self) -> bool:
+        """Whether anything on the disk claims to be a GPT header."""
+        one, two = self.primary, self.backup
+        return one.header is not None or two.header is not None or one.ignored or two.ignored
+
+    @property
+    def mbr_kind(self) -> str:
+        """What the MBR is: ``absent``, ``protective``, ``hybrid`` or ``foreign`` (see ``gptlib.mbr.classify``)."""
+        return classify(decode_records(self.mbr))
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether one of the headers in use has ChromeOS's own signature (see ``gptlib.legacy``)."""
+        headers = (copy.header for copy in (self.primary, self.backup) if copy.header_ok)
+        return any(header is not None and header.signature == LEGACY_SIGNATURE for header in headers)
+
+
+def probe_sector_size(window: Window) -> int:
+    """The sector size that the headers on an image file stand for: 512, 4096, or 512 when there are none."""
+    candidates = [size for size in SECTOR_SIZES if window.peek(size, 8) in _SIGNATURES]
+    if len(candidates) == 1:
+        return candidates[0]
+    for size in SECTOR_SIZES:
+        for offset, lba in ((size, 1), (window.size - size, window.size // size - 1)):
+            sector = window.peek(offset, size) if offset >= size else b""
+            if sector.startswith(_SIGNATURES):
+                if _is_intact(sector, lba):
+                    return size
+                candidates.append(size)
+    return candidates[0] if candidates else SECTOR_SIZES[0]
+
+
+def _is_intact(sector: bytes, lba: int) -> bool:
+    header = decode_header(sector)
+    size = header.header_size
+    return (
+        HEADER_SIZE <= size <= len(sector) and header_crc(sector, size) == header.header_crc32 and header.my_lba == lba
+    )
+
+
+def read_state(window: Window, sector_size: int | None) -> State:
+    """Read and judge everything. Never raises for the contents of a disk, only records what it found.
+
+    ``sector_size`` is None for an image file, where it is probed; where that leads nowhere, what another table for another
+    sector size left behind may have misled the probe, and the other size is tried.
+    """
+    size = sector_size or probe_sector_size(window)
+    state = _read_state(window, size)
+    if state.table is None and sector_size is None:
+        for other in SECTOR_SIZES:
+            second = _read_state(window, other) if other != size else state
+            if second.table is not None:
+                return second
+    return state
+
+
+def _read_state(window: Window, size: int) -> State:
+    total = window.size // size
+    primary = judge_copy(window, PRIMARY, 1, size)
+    backup = _find_backup(window, primary, size, total)
+    mbr = window.peek(0, min(MBR_BYTES, window.size))
+    table, source = _choose(window, primary, backup, size, total)
+    state = State(size, total, mbr, primary, backup, table, source, ())
+    findings = (*primary.findings, *backup.findings, *_disk_findings(state))
+    return State(size, total, mbr, primary, backup, table, source, findings)
+
+
+def _find_backup(window: Window, primary: Copy, size: int, total: int) -> Copy:
+    """The backup where the primary says, else at the end of the disk."""
+    last = max(total - 1, 1)
+    named = primary.header.alternate_lba if primary.header is not None and primary.header_ok else last
+    if not 1 < named < total:
+        named = last
+    twin = primary if primary.entries_ok else None
+    backup = judge_copy(window, BACKUP, named, size, twin)
+    if named != last and not backup.valid and not backup.ignored:
+        at_end = judge_copy(window, BACKUP, last, size, twin)
+        if at_end.valid:
+            return at_end
+    return backup
+
+
+def _choose(window: Window, primary: Copy, backup: Copy, size: int, total: int) -> tuple[Table | None, str]:
+    if primary.valid:
+        return _table(window, primary, backup, primary.entries, size, total), PRIMARY
+    if backup.valid:
+        return _table(window, backup, primary, backup.entries, size, total), BACKUP
+    for copy, other in ((primary, backup), (backup, primary)):
+        entries = _entries_elsewhere(window, copy, other, size)
+        if entries is not None:
+            return _table(window, copy, other, entries, size, total), COMBINED
+    return None, ""
+
+
+def _entries_elsewhere(window: Window, copy: Copy, other: Copy, size: int) -> bytes | None:
+    """The entries that a valid header with a bad array of its own names, where the other copy has them."""
+    header = copy.header
+    if header is None or not copy.header_ok or copy.entries_ok or other.ignored:
+        return None
+    length = header.entry_count * header.entry_size
+    for lba in _places_of_other_entries(copy, header, size):
+        entries = window.peek(lba * size, length)
+        if len(entries) == length and crc32_of_array(entries) == header.entries_crc32:
+            return entries
+    return None
+
+
+def _places_of_other_entries(copy: Copy, header: Header, size: int) -> tuple[int, ...]:
+    """Where the array of the other copy can stand when its header is lost: the usual places of all known writers."""
+    sectors = array_sectors(header.entry_count * header.entry_size, size)
+    if copy.where == PRIMARY:
+        return header.alternate_lba - sectors, header.last_usable_lba + 1
+    return 2, header.first_usable_lba - sectors
+
+
+def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, total: int) -> Table:
+    """The table of the header of ``copy``, with the place of the other copy as it says itself or as is usual."""
+    header = copy.header
+    if header is None:
+        raise TypeError("a table needs a header")
+    if other.header is not None and other.header_ok:
+        other_entries = other.header.entries_lba
+    else:
+        places = _places_of_other_entries(copy, header, size)
+        found = [lba for lba in places if window.peek(lba * size, len(entries)) == entries]
+        other_entries = (found or places)[0]
+    own_tail = copy.sector[HEADER_SIZE:].rstrip(b"\0")
+    other_tail = other.sector[HEADER_SIZE:].rstrip(b"\0") if other.header_ok else own_tail
+    is_primary = copy.where == PRIMARY
+    # In the order of the fields: keywords would take as long as all the rest of this function.
+    return Table(
+        size,
+        total,
+        Guid(header.disk_guid),
+        header.first_usable_lba,
+        header.last_usable_lba,
+        EntryArray(entries, header.entry_size, header.entries_crc32),
+        header.entries_lba if is_primary else other_entries,
+        other_entries if is_primary else header.entries_lba,
+        (other.lba if other.valid else header.alternate_lba) if is_primary else copy.lba,
+        header.revision,
+        header.header_size,
+        header.reserved,
+        own_tail if is_primary else other_tail,
+        other_tail if is_primary else own_tail,
+    )
+
+
+def _disk_findings(state: State) -> Iterator[Finding]:
+    table = state.table
+    if table is not None:
+        last = state.total_sectors - 1
+        if table.backup_lba > last or table.last_usable_lba > last:
+            end = max(table.backup_lba, table.last_usable_lba)
+            message = (
+                f"the table needs {end + 1} sectors but the disk ends after {state.total_sectors}: it was truncated"
+            )
+            yield Finding("disk-truncated", ERROR, "disk", message)
+        elif table.backup_lba != last and not state.backup.ignored:
+            message = (
+                f"the backup stands in sector {table.backup_lba}, not in the last one ({last}): the disk has grown"
+            )
+            yield Finding("backup-not-at-end", WARNING, "disk", message)
+        if state.primary.valid and state.backup.valid and not _same_contents(state):
+            yield Finding("copies-differ", WARNING, "disk", "both copies are valid but differ; the primary is used")
+    if state.has_signature:
+        yield from _mbr_findings(state)
+
+
+def _same_contents(state: State) -> bool:
+    one, two = state.primary.header, state.backup.header
+    if one is None or two is None:
+        return False
+    # Revision and size of the header, usable sectors and disk GUID, number and size of the entries.
+    same = one[1:3] == two[1:3] and one[7:10] == two[7:10] and one[11:13] == two[11:13]
+    in_place = one.alternate_lba == state.backup.lba and two.alternate_lba == 1
+    return same and in_place and state.primary.entries == state.backup.entries
+
+
+def _mbr_findings(state: State) -> Iterator[Finding]:
+    records = decode_records(state.mbr)
+    kind = classify(records)
+    if kind in {ABSENT, FOREIGN}:
+        message = "there is no protective MBR: the firmware and the kernel may not see this table"
+        yield Finding(f"mbr-{kind}", WARNING, "mbr", message)
+    elif kind == HYBRID:
+        yield Finding("mbr-hybrid", NOTE, "mbr", "the MBR is a hybrid one; it is left as it is")
+    else:
+        size = next(r.size_in_lba for r in records if r.os_type == PROTECTIVE_TYPE)
+        expected = protective_size(state.total_sectors)
+        if size not in {expected, 0xFFFFFFFF}:
+            message = f"the protective MBR covers {size} sectors; expected {expected}"
+            yield Finding("mbr-size", NOTE, "mbr", message)

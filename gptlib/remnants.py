@@ -1,0 +1,43 @@
+"""Headers that a table for another sector size left on a disk, and that a prober might take for the table.
+
+A table for 4096-byte sectors covers neither byte 512, where the primary header for 512-byte sectors stood, nor, with a
+small entry array, the place of the other backup; and the other way round.
+"""
+
+from __future__ import annotations
+
+from gptlib.header import SIGNATURE
+from gptlib.table import SECTOR_SIZES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gptlib.plan import Region
+    from gptlib.table import Table
+    from gptlib.window import Window
+
+
+def find_remnants(window: Window, table: Table) -> list[Region]:
+    """Sectors of the disk of ``table`` with such headers zeroed. What lies inside a partition is left alone."""
+    size, found = table.sector_size, []
+    for other in SECTOR_SIZES:
+        if other == size:
+            continue
+        for offset in (other, window.size // other * other - other):
+            lba, at = divmod(offset, size)
+            if window.peek(offset, len(SIGNATURE)) != SIGNATURE or not _is_ours_to_wipe(table, lba):
+                continue
+            length = -(-(at + 512) // size) * size
+            sector = bytearray(window.peek(lba * size, length))
+            sector[at : at + 512] = bytes(512)
+            found.append((lba, bytes(sector)))
+    return found
+
+
+def _is_ours_to_wipe(table: Table, lba: int) -> bool:
+    # The new backup is written over its own sectors before; the new primary comes after and is welcome to them.
+    if lba >= table.total_sectors:
+        return False
+    in_backup = table.backup_entries_lba <= lba < table.backup_entries_lba + table.entries_sectors
+    if in_backup or lba == table.backup_lba:
+        return False
+    return not any(partition.first_lba <= lba <= partition.last_lba for partition in table.partitions.values())

@@ -1,0 +1,155 @@
+"""What programs call: build an image, or an update for machines that run one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from image_builder.artifacts import Artifact, sha256_of, write_artifact
+from image_builder.cache import cache_root, replacing
+from image_builder.definition.load import load_definition
+from image_builder.definition.model import ESP, SLOT, STATE, Definition
+from image_builder.definition.override import with_slot
+from image_builder.disk.assemble import assemble
+from image_builder.disk.esp import make_esp
+from image_builder.disk.layout import plan_layout
+from image_builder.disk.state import make_state
+from image_builder.prepare import prepare
+from image_builder.progress import SilentProgress
+from image_builder.run import SystemRunner
+from image_builder.slot.tree import working_folder
+from image_builder.target.packages import TargetPackages
+from image_builder.workshop import Workshop
+
+if TYPE_CHECKING:
+    from image_builder.progress import Progress
+    from image_builder.run import Runner
+
+__all__ = ["Artifact", "BuiltImage", "Definition", "build_artifact", "build_image", "load_definition"]
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """A disk image. ``version`` is that of its slot, empty where it has none; ``size`` is in bytes."""
+
+    path: Path
+    name: str
+    version: str
+    size: int
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the image, in lower-case hexadecimal; read from the file when it is first asked for."""
+        return sha256_of(self.path)
+
+
+def build_image(
+    definition: Definition | Path,
+    out_dir: Path,
+    *,
+    version: str | None = None,
+    behaviour: str | None = None,
+    progress: Progress | None = None,
+    runner: Runner | None = None,
+    cache: Path | None = None,
+    refresh: bool = False,
+) -> BuiltImage:
+    """Write the disk image of a definition to ``out_dir``/NAME.raw: sparse, whole or not at all, same inputs, same bytes.
+
+    ``version`` and ``behaviour`` replace those of the definition's slot; ``refresh`` looks for newer packages of the target.
+    Raises BuildError (DefinitionError before anything is made) and OSError; an older image is then as it was.
+    """
+    chosen = with_slot(_loaded(definition), version, behaviour)
+    layout = plan_layout(chosen)
+    progress, runner = progress or SilentProgress(), runner or SystemRunner()
+    prepare(runner, out_dir, chosen, {partition.content for partition in chosen.partitions})
+    workshop = _workshop(chosen, progress, runner, cache, refresh=refresh)
+    output = out_dir / f"{chosen.name}.raw"
+    with working_folder() as folder:
+        contents: dict[int, Path] = {}
+        slot = folder / "slot"
+        for partition in chosen.partitions:
+            content = partition.content
+            if isinstance(content, Path):
+                contents[partition.number] = content
+                continue
+            file = slot if content == SLOT else folder / f"{partition.number}"
+            if content == ESP:
+                make_esp(runner, file, workshop.uki(), chosen, partition)
+            elif content == STATE:
+                make_state(runner, file, chosen, partition)
+            elif content == SLOT and not slot.exists():
+                workshop.write_slot(slot)
+            if file.exists():
+                contents[partition.number] = file
+        with progress.step(f"disk image {output}"):
+            assemble(output, layout, contents)
+    return BuiltImage(output, chosen.name, chosen.slot.version if chosen.slot else "", layout.size)
+
+
+def build_artifact(
+    definition: Definition | Path,
+    out_dir: Path,
+    *,
+    version: str | None = None,
+    behaviour: str | None = "good",
+    progress: Progress | None = None,
+    runner: Runner | None = None,
+    cache: Path | None = None,
+    refresh: bool = False,
+) -> Artifact:
+    """Write an update to ``out_dir``: the slot NAME-VERSION.slot, its medium NAME-VERSION.update, and their checksums.
+
+    Errors as ``build_image``, and TooLargeError where the slot would not fit into the definition's slot partitions.
+    """
+    chosen = with_slot(_loaded(definition), version, behaviour)
+    progress, runner = progress or SilentProgress(), runner or SystemRunner()
+    prepare(runner, out_dir, chosen, {SLOT})
+    workshop = _workshop(chosen, progress, runner, cache, refresh=refresh)
+    return write_artifact(runner, chosen, out_dir, workshop.write_slot)
+
+
+@dataclass(frozen=True)
+class Initrd:
+    """What a boot loader starts: three files."""
+
+    kernel: Path
+    initramfs: Path
+    cmdline: Path
+
+
+def build_initrd(
+    definition: Definition | Path,
+    out_dir: Path,
+    *,
+    progress: Progress | None = None,
+    runner: Runner | None = None,
+    cache: Path | None = None,
+    refresh: bool = False,
+) -> Initrd:
+    """Write kernel, initramfs and command line of a definition to ``out_dir``. Errors as ``build_image``."""
+    chosen = _loaded(definition)
+    progress, runner = progress or SilentProgress(), runner or SystemRunner()
+    prepare(runner, out_dir, chosen, {ESP})
+    workshop = _workshop(chosen, progress, runner, cache, refresh=refresh)
+    built = Initrd(*(out_dir / f"{chosen.name}.{suffix}" for suffix in ("vmlinuz", "initramfs", "cmdline")))
+    for source, target in ((workshop.kernel, built.kernel), (workshop.initramfs(), built.initramfs)):
+        with replacing(target) as temporary:
+            temporary.write_bytes(source.read_bytes())
+    with replacing(built.cmdline) as temporary:
+        temporary.write_text(f"{workshop.cmdline}\n")
+    return built
+
+
+def _loaded(definition: Definition | Path) -> Definition:
+    return definition if isinstance(definition, Definition) else load_definition(definition)
+
+
+def _workshop(
+    definition: Definition, progress: Progress, runner: Runner, cache: Path | None, *, refresh: bool
+) -> Workshop:
+    root = cache or cache_root()
+    packages = TargetPackages(runner, root, refresh=refresh, progress=progress)
+    return Workshop(definition, runner, root, progress, packages)

@@ -1,0 +1,1 @@
+"""What the firmware starts: the initramfs and the unified kernel image around it."""

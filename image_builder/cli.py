@@ -1,0 +1,164 @@
+"""The command ``image-builder``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gptlib.errors import GptError
+from image_builder.definition.model import BEHAVIOURS
+from image_builder.errors import BuildError
+from image_builder.progress import progress_for
+
+
+class _Group(click.Group):
+    """Shows errors as one line and exits 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
+        try:
+            return super().invoke(ctx)
+        except (BuildError, GptError) as error:
+            self._fail(ctx, str(error))
+        except OSError as error:
+            self._fail(ctx, f"{error.filename or 'the build'}: {error.strerror or error}")
+
+    def _fail(self, ctx: click.Context, text: str) -> None:
+        click.echo(f"{ctx.info_name}: {text}", err=True)
+        ctx.exit(1)
+
+
+_DEFINITION = click.argument("definition", type=click.Path(path_type=Path))
+_OUTPUT = click.option(
+    "-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to."
+)
+_VERSION = click.option("--version", help="Version of the slot, in place of the definition's.")
+_BEHAVIOUR = click.option("--behaviour", type=click.Choice(BEHAVIOURS), help="What a tiny slot does once it is up.")
+_REFRESH = click.option("--refresh", is_flag=True, help="Look for newer packages of the target distribution.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object.")
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="slotboot")
+def main() -> None:
+    """Build disk images with A/B slots, and updates for them, without root.
+
+    Exit codes: 0 done, 1 refused or failed, 2 usage.
+    """
+
+
+@main.command()
+@_DEFINITION
+@_OUTPUT
+@_VERSION
+@_BEHAVIOUR
+@_REFRESH
+@_JSON
+def build(
+    definition: Path, output: Path, version: str | None, behaviour: str | None, refresh: bool, as_json: bool
+) -> None:
+    """Build the disk image of DEFINITION, a TOML file, as NAME.raw.
+
+    What the image needs of its target distribution (kernel, interpreter, BusyBox) is fetched with apt into a cache and never
+    installed. The cache is $SLOTBOOT_CACHE, else $XDG_CACHE_HOME/slotboot, else ~/.cache/slotboot.
+    """
+    from image_builder.api import build_image
+
+    built = build_image(
+        definition, output, version=version, behaviour=behaviour, progress=progress_for(), refresh=refresh
+    )
+    fields = {"path": str(built.path), "name": built.name, "version": built.version, "size": built.size}
+    _answer(fields if not as_json else {**fields, "sha256": built.sha256}, as_json=as_json)
+
+
+@main.command()
+@_DEFINITION
+@_OUTPUT
+@_VERSION
+@_BEHAVIOUR
+@_REFRESH
+@_JSON
+def artifacts(
+    definition: Path, output: Path, version: str | None, behaviour: str | None, refresh: bool, as_json: bool
+) -> None:
+    """Build an update for machines that run DEFINITION: the slot, its medium for 'updatectl install', their checksums."""
+    from image_builder.api import build_artifact
+
+    built = build_artifact(
+        definition, output, version=version, behaviour=behaviour, progress=progress_for(), refresh=refresh
+    )
+    fields: dict[str, object] = {
+        "slot": str(built.slot),
+        "medium": str(built.medium),
+        "checksums": str(built.checksums),
+        "name": built.name,
+        "version": built.version,
+        "size": built.size,
+        "sha256": built.sha256,
+    }
+    _answer(fields, as_json=as_json)
+
+
+@main.command("initrd")
+@_DEFINITION
+@_OUTPUT
+@_REFRESH
+@_JSON
+def initrd(definition: Path, output: Path, refresh: bool, as_json: bool) -> None:
+    """Write kernel, initramfs and command line of DEFINITION, for another boot loader, as NAME.vmlinuz, .initramfs, .cmdline."""
+    from image_builder.api import build_initrd
+
+    built = build_initrd(definition, output, progress=progress_for(), refresh=refresh)
+    if as_json:
+        click.echo(json.dumps({name: str(path) for name, path in asdict(built).items()}, indent=2))
+    else:
+        for path in asdict(built).values():
+            click.echo(path)
+
+
+@main.command("grub-cfg")
+@_DEFINITION
+@click.option("--gptprio", is_flag=True, help="For a GRUB that chooses the slot itself (CoreOS's and Flatcar's).")
+def grub_cfg(definition: Path, gptprio: bool) -> None:
+    """Print a grub.cfg that boots DEFINITION's kernel and initramfs from /slotboot on its EFI system partition."""
+    from image_builder.boot.grub import grub_cfg_for
+    from image_builder.definition.load import load_definition
+
+    click.echo(grub_cfg_for(load_definition(definition), gptprio=gptprio), nl=False)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@_JSON
+def show(image: Path, as_json: bool) -> None:
+    """Draw the partitions of IMAGE, a disk or an image file."""
+    from image_builder.show import draw, examine, without_boxes
+
+    disk = examine(image)
+    if as_json:
+        click.echo(json.dumps(disk.to_json(), indent=2))
+    else:
+        text = draw(disk, shutil.get_terminal_size().columns)
+        click.echo(text if _can_show(text) else without_boxes(text))
+
+
+def _can_show(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _answer(fields: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(fields, indent=2))
+        return
+    for name, value in fields.items():
+        if name in {"path", "slot", "medium", "checksums"}:
+            click.echo(value)

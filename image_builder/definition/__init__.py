@@ -1,0 +1,1 @@
+"""Image definitions: a TOML file, read strictly into values."""

@@ -1,0 +1,1 @@
+"""Scripts that the target's interpreter runs while an image is built. They import nothing of ours."""

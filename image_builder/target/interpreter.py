@@ -1,0 +1,109 @@
+"""The target's interpreter, run on the building machine through its own dynamic linker and libraries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from image_builder.errors import ClosureError, PackageContentError, ToolFailedError
+from image_builder.target import inside
+from image_builder.target.elf import linker_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from image_builder.run import Runner
+
+_SCRIPTS = Path(inside.__file__).parent
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """One module to compile: ``shown`` is the path in tracebacks, ``level`` the optimization level (0, 1, 2)."""
+
+    source: Path
+    target: Path
+    shown: str
+    level: int
+
+
+class Interpreter:
+    """A Python in a folder that has the shape of a root file system."""
+
+    def __init__(self, runner: Runner, root: Path, program: str, version: str) -> None:
+        """``program`` is relative to ``root``. Raises PackageContentError when something is missing."""
+        self._runner, self.root, self.version = runner, root, version
+        self.program = root / program
+        if not self.program.is_file():
+            raise PackageContentError(self.program, "there is no interpreter here; expected the target's Python")
+        self.linker = linker_of(runner, self.program)
+
+    @property
+    def standard_library(self) -> Path:
+        """Its folder of modules."""
+        return self.root / "usr/lib" / f"python{self.version}"
+
+    @property
+    def extensions(self) -> Path:
+        """Its folder of extension modules; the interpreter wants it to exist."""
+        return self.standard_library / "lib-dynload"
+
+    def library_folders(self) -> list[Path]:
+        """Where shared libraries lie: /lib and /usr/lib and their folders for one architecture (multiarch)."""
+        tops = [self.root / "usr/lib", self.root / "lib"]
+        return [
+            folder
+            for top in tops
+            if top.is_dir()
+            for folder in (*sorted(top.glob("*-linux-gnu*")), top)
+            if folder.is_dir()
+        ]
+
+    def linker_file(self) -> Path:
+        """The dynamic linker, found by name: where it is asked for, a package may only have an absolute link to it."""
+        name = Path(self.linker).name
+        for folder in (*self.library_folders(), (self.root / self.linker[1:]).parent):
+            if (folder / name).is_file() and not (folder / name).is_symlink():
+                return folder / name
+        raise PackageContentError(self.root / self.linker[1:], "the dynamic linker is missing")
+
+    def _run(self, flags: Sequence[str], script: Path, arguments: Sequence[str] = (), stdin: bytes = b"") -> bytes:
+        # Relative folders, as a colon in the path of the cache would split the list.
+        folders = ":".join(str(folder.relative_to(self.root)) for folder in self.library_folders())
+        argv: list[str | Path] = [
+            self.linker_file(),
+            "--library-path",
+            folders,
+            self.program,
+            *flags,
+            script,
+            *arguments,
+        ]
+        return self._runner.run(argv, stdin=stdin, env={"PYTHONHASHSEED": "0"}, cwd=self.root)
+
+    def loaded_by(
+        self,
+        required: Iterable[str],
+        *,
+        optional: Iterable[str] = (),
+        folders: Iterable[Path] = (),
+        missing: Iterable[str] = (),
+    ) -> dict[str, str]:
+        """The modules that are loaded after importing these: name -> file, ``built-in``, ``frozen`` or ''.
+
+        Raises ClosureError when a required one cannot be imported.
+        """
+        required = list(required)
+        lists = [[str(folder) for folder in folders], list(missing), required, list(optional)]
+        try:
+            out = self._run(["-I", "-S", "-B"], _SCRIPTS / "loaded.py", ["\n".join(items) for items in lists])
+        except ToolFailedError as error:
+            raise ClosureError(required, error.last_line) from error
+        return dict(line.split("\t", 1) for line in out.decode().splitlines())
+
+    def compile(self, modules: Iterable[Compilation]) -> None:
+        """Write the .pyc files; their folders exist."""
+        work = [[str(module.source), str(module.target), module.shown, module.level] for module in modules]
+        self._run(["-s", "-S", "-B"], _SCRIPTS / "compiled.py", stdin=json.dumps(work).encode())

@@ -1,0 +1,152 @@
+"""``script/demo``: the story of an A/B disk, told with a time line while it happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from image_builder.errors import BuildError
+from image_builder.progress import progress_for
+from qemu_tests.errors import LabError
+from qemu_tests.harness.lab import Lab
+from qemu_tests.harness.unpack import kernel_of
+from qemu_tests.story import scenes
+from qemu_tests.story import timeline as kinds
+from qemu_tests.story.materials import GOOD, Materials, build_materials
+from qemu_tests.story.stage import Stage
+from qemu_tests.story.timeline import Moment, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qemu_tests.harness.hardware import DirectKernel
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFINITION = ROOT / "examples" / "minimal.toml"
+OUTPUT = Path("out/demo")
+_STYLES = {
+    kinds.SCENE: "bold",
+    kinds.UP: "green",
+    kinds.FAILED: "red",
+    kinds.CUT: "red",
+    kinds.DAMAGE: "red",
+    kinds.DISK: "cyan",
+}
+
+
+@dataclass(frozen=True)
+class Act:
+    """One machine of the second half of the story. Each starts from a disk of its own."""
+
+    name: str
+    play: Callable[[Stage], None]
+
+
+def _acts(materials: Materials, kernel: DirectKernel, *, everything: bool) -> list[Act]:
+    media = materials.updates
+    broken = scenes.BREAKAGES if everything else scenes.BREAKAGES[:1]
+    return [
+        *(
+            Act(breakage.behaviour, partial(scenes.broken_update, medium=media[breakage.behaviour], breakage=breakage))
+            for breakage in broken
+        ),
+        Act("power-cut", partial(scenes.cut_while_writing, medium=media["unhealthy"])),
+        Act("damaged-gpt", partial(scenes.damaged_table, kernel=kernel)),
+    ]
+
+
+class Narrator:
+    """Prints the moments: with colours on a terminal, as plain lines in a pipe, and into ``timeline.txt``."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log.open("w", encoding="utf-8")
+        self._console = None
+        if sys.stdout.isatty():
+            from rich.console import Console
+
+            self._console = Console(highlight=False, markup=False, soft_wrap=True)
+
+    def tell(self, moment: Moment) -> None:
+        """One line."""
+        self._log.write(f"{moment}\n")
+        self._log.flush()
+        if self._console is not None:
+            self._console.print(str(moment), style=_STYLES.get(moment.kind))
+        else:
+            sys.stdout.write(f"{moment}\n")
+            sys.stdout.flush()
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="All three ways in which an update can be broken.")
+@click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Made anew.")
+def main(output: Path, *, everything: bool) -> None:
+    """Build an A/B disk image, boot it under UEFI, update it, break an update, cut the power, destroy a table.
+
+    After every step Debian's cgpt and sgdisk and our own reader judge the disk and must agree.
+    """
+    try:
+        play(output, everything=everything)
+    except (BuildError, LabError) as error:
+        sys.exit(f"demo: {error}")
+
+
+def play(output: Path, *, everything: bool) -> None:
+    """The whole story, in ``output``. Raises BuildError and LabError."""
+    began = time.monotonic()
+    if output.exists():
+        shutil.rmtree(output)
+    built = output / "built"
+    click.echo(f"Building version 1 as a disk image, version 2 as an update, and broken updates, in {built}")
+    materials = build_materials(DEFINITION, built, progress_for(sys.stdout))
+    lab = Lab.open(output / "machines", output / "logs")
+    click.echo(f"\nBooting with {lab.accelerator.name}: {lab.accelerator.reason}")
+    click.echo("P/T/S: priority, tries, successful, as cgpt, sgdisk and gptlib read them from the disk\n")
+    timeline = Timeline(Narrator(output / "timeline.txt").tell)
+    updated = _updated_disk(lab, materials, timeline)
+    kernel = kernel_of(materials.image, output / "kernel")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        running = [
+            pool.submit(_play_act, lab, act, updated, timeline)
+            for act in _acts(materials, kernel, everything=everything)
+        ]
+        for act in running:
+            act.result()
+    _tell_where(output, materials.image, updated, time.monotonic() - began)
+
+
+def _updated_disk(lab: Lab, materials: Materials, timeline: Timeline) -> Path:
+    with lab.machine("good-update", materials.image) as machine:
+        stage = Stage(machine, timeline)
+        scenes.first_boot(stage, materials.updates[GOOD])
+        scenes.update(stage)
+        return machine.disk.top
+
+
+def _play_act(lab: Lab, act: Act, disk: Path, timeline: Timeline) -> None:
+    with lab.machine(act.name, disk) as machine:
+        act.play(Stage(machine, timeline))
+
+
+def _tell_where(output: Path, image: Path, updated: Path, seconds: float) -> None:
+    click.echo(f"\nEverything was as promised, after {seconds:.0f} s. In {output}:")
+    click.echo(f"  the image as built       {image}")
+    click.echo(f"  after the good update    {os.path.relpath(updated)}")
+    click.echo(f"  the time line            {output / 'timeline.txt'}")
+    for log in sorted((output / "logs").glob("*.console.log")):
+        click.echo(f"  console log              {log}")
+    click.echo("\nBoot the image by hand (leave with Ctrl-A X):")
+    click.echo(f"  .venv/bin/bootlab boot --snapshot {image}")
+
+
+if __name__ == "__main__":
+    main()

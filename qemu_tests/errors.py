@@ -1,0 +1,189 @@
+"""Errors of the harness: one class per situation, each with the values that explain it.
+
+The first line of the text says what, where, what was expected and what to do. Where a machine was running, the last
+lines of its console follow on lines of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class LabError(Exception):
+    """Base of everything that qemu_tests raises on purpose."""
+
+    def __init__(self, line: str, tail: Sequence[str] = (), log: Path | None = None) -> None:
+        """``tail`` holds the last console lines and ``log`` says where all of them are."""
+        self.line, self.tail, self.log = line, tuple(tail), log
+        super().__init__(line)
+
+    def __str__(self) -> str:
+        if self.log is None:
+            return self.line
+        shown = "".join(f"\n    | {line}" for line in self.tail) or "\n    | (nothing yet)"
+        return f"{self.line}\n  last lines of the console ({self.log}):{shown}"
+
+
+class MissingToolError(LabError):
+    """A program that the harness runs is not installed."""
+
+    def __init__(self, tool: str, package: str) -> None:
+        super().__init__(
+            f"{tool}: not found in PATH, /usr/sbin or /sbin; install it (Debian: apt-get install {package})"
+        )
+        self.tool, self.package = tool, package
+
+
+class MissingFirmwareError(LabError):
+    """There is no UEFI firmware for the virtual machine."""
+
+    def __init__(self, looked_for: Sequence[Path]) -> None:
+        first = looked_for[0]
+        super().__init__(
+            f"{first}: no UEFI firmware for the virtual machine here nor in {len(looked_for) - 1} other usual places; "
+            "install it (Debian: apt-get install ovmf)"
+        )
+        self.looked_for = tuple(looked_for)
+
+
+class ImageError(LabError):
+    """An image or update medium cannot be used. Nothing was started and nothing was written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+
+
+class ToolFailedError(LabError):
+    """A program of the harness, such as qemu-img, ran and failed."""
+
+    def __init__(self, argv: Sequence[str], code: int, said: str) -> None:
+        super().__init__(
+            f"{argv[0]} failed with exit code {code}: {said or 'it said nothing'} (command: {' '.join(argv)})"
+        )
+        self.argv, self.code = tuple(argv), code
+
+
+class NoAcceleratorError(LabError):
+    """QEMU runs no guest at all, neither with KVM nor without."""
+
+    def __init__(self, qemu: str, reason: str) -> None:
+        super().__init__(f"{qemu}: cannot run even the smallest guest: {reason}; try '{qemu} -accel tcg' by hand")
+
+
+class MachineStateError(LabError):
+    """The machine was asked for something that its state does not allow, such as an order while it is off."""
+
+    def __init__(self, machine: str, wanted: str, state: str) -> None:
+        super().__init__(f"machine {machine}: cannot {wanted}: it is {state}")
+        self.machine = machine
+
+
+class MachineDiedError(LabError):
+    """QEMU ended although nobody told it to."""
+
+    def __init__(self, machine: str, ended: str, stderr: str, tail: Sequence[str], log: Path | None) -> None:
+        said = f", and said: {stderr}" if stderr else ""
+        super().__init__(f"machine {machine}: QEMU {ended}{said}", tail, log)
+        self.machine, self.stderr = machine, stderr
+
+
+class ConsoleTimeoutError(LabError):
+    """What was waited for did not appear on the console in time. The machine is still running."""
+
+    def __init__(self, pattern: str, seconds: float, tail: Sequence[str], log: Path) -> None:
+        super().__init__(f"console: no line matched {pattern!r} within {seconds:.0f} s", tail, log)
+        self.pattern, self.seconds = pattern, seconds
+
+
+class ConsoleClosedError(LabError):
+    """The console ended, with the machine, before the line that was waited for."""
+
+    def __init__(self, pattern: str, tail: Sequence[str], log: Path) -> None:
+        super().__init__(f"console: it ended before a line matched {pattern!r}", tail, log)
+        self.pattern = pattern
+
+
+class UnexpectedBoundaryError(LabError):
+    """The guest rebooted or switched off while something else was waited for. It is held there."""
+
+    def __init__(self, machine: str, boundary: str, wanted: str, tail: Sequence[str], log: Path) -> None:
+        super().__init__(f"machine {machine}: {boundary} while waiting for {wanted}", tail, log)
+        self.boundary, self.wanted = boundary, wanted
+
+
+class WaitTimeoutError(LabError):
+    """A machine did not get to the point that was waited for in time. It is still running."""
+
+    def __init__(self, machine: str, wanted: str, seconds: float, tail: Sequence[str], log: Path) -> None:
+        super().__init__(f"machine {machine}: no {wanted} within {seconds:.0f} s", tail, log)
+        self.wanted, self.seconds = wanted, seconds
+
+
+class ControlProtocolError(LabError):
+    """The guest sent a line on the control port that is not of the protocol."""
+
+    def __init__(self, line: str, expected: str) -> None:
+        super().__init__(f"control port: the guest sent {line!r}; expected {expected}")
+
+
+class QmpClosedError(LabError):
+    """QEMU closed the monitor, so the command had no answer: it ended or is ending."""
+
+    def __init__(self, doing: str, reason: str) -> None:
+        super().__init__(f"QMP: the connection closed during {doing}: {reason or 'QEMU has ended'}")
+
+
+class QmpTimeoutError(LabError):
+    """QEMU did not answer in time. Whether the command took effect is unknown."""
+
+    def __init__(self, doing: str, seconds: float) -> None:
+        super().__init__(f"QMP: no answer to {doing} within {seconds:.0f} s")
+
+
+class QmpCommandError(LabError):
+    """QEMU refused a command."""
+
+    def __init__(self, doing: str, reason: str) -> None:
+        super().__init__(f"QMP: {doing} was refused: {reason}")
+
+
+class JudgeError(LabError):
+    """One judge could not read the disk."""
+
+    def __init__(self, judge: str, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {judge} cannot read its table: {reason}")
+
+
+class JudgesDisagreeError(LabError):
+    """The independent readers of a disk do not see the same slots."""
+
+    def __init__(self, path: Path, readings: Mapping[str, Mapping[str, str]]) -> None:
+        seen = "; ".join(
+            f"{judge}: {' '.join(f'{label} {bits}' for label, bits in slots.items()) or 'no slots'}"
+            for judge, slots in readings.items()
+        )
+        super().__init__(f"{path}: the judges disagree: {seen}")
+        self.readings = readings
+
+
+class DamagedTableError(LabError):
+    """A table that should be whole is not."""
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        super().__init__(f"{path}: the partition table is damaged: {'; '.join(problems)}")
+        self.problems = tuple(problems)
+
+
+class StoryError(LabError):
+    """Something in the story went otherwise than promised."""
+
+    def __init__(
+        self, where: str, expected: str, found: str, tail: Sequence[str] = (), log: Path | None = None
+    ) -> None:
+        super().__init__(f"{where}: expected {expected}, found {found}", tail, log)
+        self.where, self.expected, self.found = where, expected, found

@@ -1,0 +1,1 @@
+"""Suites that boot machines: real firmware, real kernel, real disks."""

@@ -1,0 +1,89 @@
+"""What the harness promises of its machines, shown with the default image: faults, power cuts, and the probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gptlib import Disk
+from qemu_tests.harness.accel import probe
+from qemu_tests.harness.disk import BadSector, CutAt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qemu_tests.harness.disk import LayeredDisk
+    from qemu_tests.plugin import MakeMachine
+    from qemu_tests.story.materials import Materials
+
+pytestmark = pytest.mark.vm
+BETWEEN = 2048
+"""Sectors between the places that are written, so that each is in a cluster of its own."""
+
+
+def write(sector: int, text: str, *, flush: bool) -> str:
+    """Write a sector of the disk; direct, so that it leaves the guest at once, flushed or not."""
+    flags = "oflag=direct conv=notrunc,fsync" if flush else "oflag=direct conv=notrunc"
+    return f"printf %-512s {text} | dd of=/dev/vda bs=512 seek={sector} {flags} 2>&1"
+
+
+@pytest.fixture
+def free(materials: Materials) -> int:
+    """The first sector of the empty slot, which nobody misses."""
+    with Disk.open(materials.image) as disk:
+        table = disk.table()
+    return table.partition(table.find(label="USR-B")[0]).first_lba
+
+
+def word_at(disk: LayeredDisk, sector: int, folder: Path) -> str:
+    with disk.export(folder / "all.raw").open("rb") as file:
+        file.seek(sector * 512)
+        return file.read(512).rstrip(b" \0").decode()
+
+
+def test_a_power_cut_keeps_what_was_flushed_and_loses_what_was_not(
+    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+) -> None:
+    machine = slotboot_machines(materials.image, "bench-power-cut")
+    flushed, unflushed = free, free + BETWEEN
+    machine.boot()
+    machine.wait_for_hello()
+    assert machine.run(write(flushed, "flushed", flush=True)).exit == 0
+    assert machine.run(write(unflushed, "unflushed", flush=False)).exit == 0
+    machine.power_cut()
+    assert word_at(machine.disk, flushed, tmp_path) == "flushed"
+    assert word_at(machine.disk, unflushed, tmp_path) == ""
+
+
+def test_a_cut_at_a_sector_keeps_everything_before_it(
+    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+) -> None:
+    machine = slotboot_machines(materials.image, "bench-cut-at")
+    before, struck = free, free + BETWEEN
+    machine.boot(faults=[CutAt(struck)])
+    machine.wait_for_hello()
+    machine.order(f"{write(before, 'before', flush=False)}; {write(struck, 'struck', flush=True)}")
+    machine.wait_for_freeze()
+    machine.power_cut()
+    assert word_at(machine.disk, before, tmp_path) == "before"
+    assert word_at(machine.disk, struck, tmp_path) == ""
+
+
+def test_a_bad_sector_fails_each_time_and_nothing_else_does(
+    materials: Materials, slotboot_machines: MakeMachine, free: int
+) -> None:
+    machine = slotboot_machines(materials.image, "bench-bad-sector")
+    machine.boot(faults=[BadSector(free)])
+    machine.wait_for_hello()
+    for _ in range(2):
+        result = machine.run(write(free, "bad", flush=True))
+        assert result.exit != 0
+        assert "I/O error" in result.output or "Input/output error" in result.output
+    assert machine.run(write(free + BETWEEN, "good", flush=True)).exit == 0
+
+
+def test_the_probe_really_runs_a_guest() -> None:
+    found = probe()
+    assert found.name in {"kvm", "tcg"}
+    assert "a guest ran" in found.reason

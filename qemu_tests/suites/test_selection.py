@@ -1,0 +1,228 @@
+"""What the selector does with slots and disks that are not as they should be, in real boots of the default image."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gptlib import Disk
+from qemu_tests.harness.disk import BadSector
+from qemu_tests.suites.variants import build_variant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from qemu_tests.harness.hardware import DirectKernel
+    from qemu_tests.plugin import MakeMachine
+    from qemu_tests.story.materials import Materials
+
+pytestmark = pytest.mark.vm
+BACKUP_HEADER = -1
+
+
+@pytest.fixture
+def disk_with(materials: Materials, tmp_path: Path) -> Callable[..., Path]:
+    """A copy of the image whose slots cgpt has given other attributes; both slots hold version 1."""
+
+    def make(**slots: tuple[int, int, int]) -> Path:
+        path = tmp_path / "disk.raw"
+        shutil.copy(materials.image, path)
+        with Disk.open(path) as disk:
+            table = disk.table()
+        numbers = {label: table.find(label=label.replace("_", "-"))[0] for label in ("USR_A", "USR_B")}
+        first, second = (table.partition(number) for number in numbers.values())
+        with path.open("r+b") as file:
+            file.seek(first.first_lba * 512)
+            content = file.read(first.sectors * 512)
+            file.seek(second.first_lba * 512)
+            file.write(content)
+        for label, (priority, tries, successful) in slots.items():
+            bits = ["-P", str(priority), "-T", str(tries), "-S", str(successful)]
+            subprocess.run(["cgpt", "add", "-i", str(numbers[label]), *bits, str(path)], check=True)
+        return path
+
+    return make
+
+
+def slot_place(image: Path, label: str) -> int:
+    """Byte offset of a slot."""
+    with Disk.open(image) as disk:
+        table = disk.table()
+    return table.partition(table.find(label=label)[0]).first_lba * 512
+
+
+def test_a_slot_that_does_not_mount_is_passed_over_in_the_same_boot(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+) -> None:
+    image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 3, 0))
+    with image.open("r+b") as file:
+        file.seek(slot_place(image, "USR-B"))
+        file.write(bytes(4096))
+    machine = slotboot_machines(image, "unmountable")
+    machine.boot()
+    machine.wait_for_line("slot USR-B is marked bad and the next one is taken: .*cannot be mounted as erofs")
+    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.boots == 1
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
+
+
+def test_an_unproven_slot_is_not_booted_from_a_disk_that_cannot_be_written(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+) -> None:
+    image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 3, 0))
+    machine = slotboot_machines(image, "unwritable")
+    machine.boot(faults=[BadSector(image.stat().st_size // 512 + BACKUP_HEADER)])
+    machine.wait_for_line("nothing was written: .*Input/output error")
+    assert machine.wait_for_hello().label == "USR-A"
+    assert "its try cannot be recorded" in machine.run("cat /run/bootselect/decision.json").output
+
+
+@pytest.mark.parametrize(("action", "kind"), [("reboot", "reboot"), ("poweroff", "poweroff")])
+def test_nothing_bootable_ends_in_the_configured_action(
+    slotboot_folder: Path, slotboot_machines: MakeMachine, tmp_path: Path, action: str, kind: str
+) -> None:
+    image = tmp_path / "disk.raw"
+    shutil.copy(build_variant(slotboot_folder, action, boot={"on_nothing_bootable": action}).image, image)
+    subprocess.run(["cgpt", "add", "-i", "2", "-P", "1", "-T", "0", "-S", "0", str(image)], check=True)
+    machine = slotboot_machines(image, f"nothing-{action}")
+    machine.boot()
+    machine.wait_for_line(r"no slot is bootable \(USR-A 1/0/0, USR-B 0/0/0\)")
+    machine.wait_for_line(f"no slot could be booted; action: {action}")
+    assert machine.wait_for_boundary().kind == kind
+
+
+def test_nothing_bootable_is_a_shell_that_says_what_helps(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+) -> None:
+    machine = slotboot_machines(disk_with(USR_A=(1, 0, 0), USR_B=(0, 0, 0)), "rescue")
+    machine.boot()
+    machine.wait_for_line("no slot could be booted; action: rescue")
+    for helps in ("bootselect status", "bootselect mark-good SLOT", "reboot -f"):
+        machine.wait_for_line(helps)
+
+
+def test_the_last_resort_is_a_proven_slot_of_priority_0(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+) -> None:
+    machine = slotboot_machines(disk_with(USR_A=(0, 0, 1), USR_B=(2, 0, 0)), "last-resort")
+    machine.boot()
+    machine.wait_for_line("reason: last resort")
+    assert machine.wait_for_hello().label == "USR-A"
+
+
+def test_what_grub_has_chosen_is_not_counted_again(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine, kernel: DirectKernel
+) -> None:
+    image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 2, 0))
+    with Disk.open(image) as disk:
+        table = disk.table()
+    partuuid = table.partition(table.find(label="USR-B")[0]).unique_guid
+    direct = replace(kernel, command_line=f"{kernel.command_line} usr=PARTUUID={partuuid}")
+    machine = slotboot_machines(image, "grub-has-chosen")
+    machine.boot(kernel=direct)
+    machine.wait_for_line("now 2/2/0")
+    assert machine.wait_for_hello().label == "USR-B"
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/1"}
+
+
+def test_a_clone_of_the_disk_is_a_clear_refusal_and_never_a_coin_toss(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+) -> None:
+    image = disk_with()
+    machine = slotboot_machines(image, "clone")
+    machine.boot(medium=image)
+    machine.wait_for_line("cannot choose a disk: /dev/vda, /dev/vdb all qualify")
+    machine.wait_for_line("no slot could be booted; action: rescue")
+
+
+def test_the_command_line_settles_which_of_two_clones_it_is(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine, kernel: DirectKernel
+) -> None:
+    image = disk_with()
+    direct = replace(kernel, command_line=f"{kernel.command_line} boot-disk=/dev/vda")
+    machine = slotboot_machines(image, "clone-named")
+    machine.boot(medium=image, kernel=direct)
+    machine.wait_for_line("disk /dev/vda: boot-disk=/dev/vda")
+    assert machine.wait_for_hello().label == "USR-A"
+
+
+def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
+    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    machine = slotboot_machines(sealed.image, "sealed")
+    machine.boot(medium=sealed.update)
+    machine.wait_for_hello()
+    assert "/dev/dm-0 / erofs ro" in machine.run("cat /proc/mounts").output
+    # Without the selector's word the active slot is found through device-mapper.
+    assert '"active": 2' in machine.run("mv /run/bootselect /run/elsewhere; bootselect status --json").output
+    assert machine.run("mv /run/elsewhere /run/bootselect; updatectl install --tries 1 /dev/vdb").exit == 0
+    machine.reboot()
+    machine.resume()
+    assert machine.wait_for_hello().label == "USR-B"
+
+
+def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
+    slotboot_folder: Path, slotboot_machines: MakeMachine
+) -> None:
+    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    machine = slotboot_machines(sealed.image, "sealed-proven")
+    machine.boot(medium=sealed.update)
+    machine.wait_for_hello()
+    assert machine.run("updatectl install /dev/vdb && bootselect mark-good --slot USR-B").exit == 0
+    machine.power_off()
+    machine.disk.write_zeros(slot_place(sealed.image, "USR-B") + (1 << 20), 6 << 20)
+    machine.boot()
+    machine.wait_for_line("slot USR-B is marked bad and the next one is taken")
+    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.boots == 2
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
+
+
+def test_a_sealed_slot_that_was_changed_takes_its_tries_and_falls_back(
+    slotboot_folder: Path, slotboot_machines: MakeMachine
+) -> None:
+    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    machine = slotboot_machines(sealed.image, "sealed-changed")
+    machine.boot(medium=sealed.update)
+    machine.wait_for_hello()
+    assert machine.run("updatectl install --tries 2 /dev/vdb").exit == 0
+    machine.power_off()
+    # Everything behind the first MiB of the file system: its superblock stays.
+    machine.disk.write_zeros(slot_place(sealed.image, "USR-B") + (1 << 20), 6 << 20)
+    machine.boot()
+    for left in (1, 0):
+        # The kernel resets the machine at the first block that does not match.
+        assert machine.wait_for_boundary().kind == "reboot"
+        assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": f"2/{left}/0"}
+        machine.resume()
+    assert machine.wait_for_hello().label == "USR-A"
+
+
+def test_of_three_slots_the_best_one_that_works_is_booted(
+    slotboot_folder: Path, slotboot_machines: MakeMachine, tmp_path: Path
+) -> None:
+    variant = build_variant(slotboot_folder, "three", third_slot=True)
+    image = tmp_path / "disk.raw"
+    shutil.copy(variant.image, image)
+    # USR-B (3) is armed and empty, USR-C (5) proved itself once and is empty now: both are passed over, in one boot.
+    for number, bits in ((2, "1 0 1"), (3, "3 3 0"), (5, "2 0 1")):
+        priority, tries, successful = bits.split()
+        words = ["-i", str(number), "-P", priority, "-T", tries, "-S", successful]
+        subprocess.run(["cgpt", "add", *words, str(image)], check=True)
+    machine = slotboot_machines(image, "three-slots")
+    machine.boot(medium=variant.update)
+    for label in ("USR-B", "USR-C"):
+        machine.wait_for_line(f"slot {label} is marked bad and the next one is taken")
+    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "3/0/0", "USR-C": "2/0/0"}
+    # With two passive slots the update has to be told which; it is armed above the others.
+    assert machine.run("updatectl install /dev/vdb").exit == 1
+    assert machine.run("updatectl install --slot USR-C /dev/vdb").exit == 0
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0", "USR-C": "3/3/0"}
+    machine.reboot()
+    machine.resume()
+    assert machine.wait_for_hello().label == "USR-C"

@@ -1,0 +1,83 @@
+"""Images with other settings than the default one, built once for all workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from image_builder.api import build_artifact, build_image, load_definition
+from image_builder.definition.identity import derived_guid
+from qemu_tests.harness.once import once
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from image_builder.definition.model import Definition
+
+DEFINITION = Path(__file__).parents[2] / "examples" / "minimal.toml"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An image with version 1, and a medium with version 2."""
+
+    image: Path
+    update: Path
+
+
+def build_variant(
+    folder: Path,
+    name: str,
+    *,
+    boot: Mapping[str, Any] | None = None,
+    slot: Mapping[str, Any] | None = None,
+    update: Mapping[str, Any] | None = None,
+    third_slot: bool = False,
+) -> Variant:
+    """Build both, once. ``boot`` and ``slot`` are fields of the definition's; ``update`` changes those of the update's slot.
+
+    ``cmdline`` in ``update`` is that of the update's own kernel.
+    """
+
+    def build() -> list[str]:
+        target = folder / "variants" / name
+        target.mkdir(parents=True)
+        definition = _changed(load_definition(DEFINITION), name, boot or {}, slot or {})
+        if third_slot:
+            definition = _with_third_slot(definition)
+        newer = dict(update or {})
+        cmdline = newer.pop("cmdline", None)
+        following = _changed(definition, name, {"cmdline": cmdline} if cmdline else {}, newer)
+        behaviour = newer.get("behaviour", "good")
+        medium = build_artifact(following, target, version="2", behaviour=behaviour).medium
+        return [str(build_image(definition, target, version="1").path), str(medium)]
+
+    image, medium = once(folder, f"variant-{name}", build)
+    return Variant(Path(image), Path(medium))
+
+
+def _with_third_slot(definition: Definition) -> Definition:
+    second = next(partition for partition in definition.partitions if partition.label == "USR-B")
+    number = len(definition.partitions) + 1
+    third = replace(second, number=number, label="USR-C", unique_guid=derived_guid(definition.seed, "USR-C"))
+    return replace(definition, partitions=(*definition.partitions, third))
+
+
+def _changed(definition: Definition, name: str, boot: Mapping[str, Any], slot: Mapping[str, Any]) -> Definition:
+    if definition.boot is None or definition.slot is None:
+        raise TypeError("the default definition has a boot and a slot section")
+    partitions = definition.partitions
+    if slot.get("kernel"):
+        bigger = 64 << 20
+        partitions = tuple(
+            replace(partition, size=bigger) if partition.label.startswith("USR-") else partition
+            for partition in partitions
+        )
+    return replace(
+        definition,
+        name=name,
+        boot=replace(definition.boot, **boot),
+        slot=replace(definition.slot, **slot),
+        partitions=partitions,
+    )

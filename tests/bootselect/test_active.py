@@ -1,0 +1,85 @@
+"""The active slot: by the selector's decision, or by what is mounted, through device-mapper and overlays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bootselect.active import Active, find_active
+from bootselect.errors import ActiveUnknownError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = "26 1 {device} / / ro shared:1 - {fstype} /dev/x {options}\n"
+
+
+class System:
+    """A made-up /proc/self/mountinfo and /sys: sda3 and sda4 are partitions, dm-0 is verity over sda4."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        disk = folder / "sys/devices/pci/block/sda"
+        for number, name in ((3, "8:3"), (4, "8:4")):
+            partition = disk / f"sda{number}"
+            partition.mkdir(parents=True)
+            (partition / "partition").write_text(f"{number}\n")
+            (partition / "dev").write_text(f"{name}\n")
+            self._link(name, partition)
+        verity = folder / "sys/devices/virtual/block/dm-0"
+        (verity / "slaves").mkdir(parents=True)
+        (verity / "slaves/sda4").symlink_to(disk / "sda4")
+        self._link("253:0", verity)
+
+    def _link(self, number: str, target: Path) -> None:
+        link = self.folder / "sys/dev/block" / number
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+
+    def find(self, mountinfo: str) -> Active:
+        (self.folder / "mountinfo").write_text(mountinfo)
+        decision = str(self.folder / "decision.json")
+        return find_active(decision=decision, mountinfo=str(self.folder / "mountinfo"), sys=str(self.folder / "sys"))
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    return System(tmp_path)
+
+
+def test_the_decision_of_the_selector_comes_first(system: System) -> None:
+    (system.folder / "decision.json").write_text('{"disk": "/dev/vda", "partition": 3}')
+    active = system.find(ROOT.format(device="8:4", fstype="erofs", options="ro"))
+    assert (active.disk, active.number) == ("/dev/vda", 3)
+
+
+def test_a_mounted_partition_is_found(system: System) -> None:
+    active = system.find(ROOT.format(device="8:3", fstype="erofs", options="ro"))
+    assert (active.disk, active.number) == ("/dev/sda", 3)
+
+
+def test_usr_counts_before_the_root(system: System) -> None:
+    usr = "27 26 8:4 / /usr ro - squashfs /dev/sda4 ro\n"
+    assert system.find(ROOT.format(device="8:3", fstype="ext4", options="rw") + usr).number == 4
+
+
+def test_dm_verity_is_looked_through(system: System) -> None:
+    assert system.find(ROOT.format(device="253:0", fstype="erofs", options="ro")).number == 4
+
+
+def test_the_lowest_layer_of_an_overlay_is_looked_through(system: System) -> None:
+    lower = "25 1 8:3 / /run/lower ro - erofs /dev/sda3 ro\n"
+    options = "rw,lowerdir=/run/etc:/run/lower/root,upperdir=/run/up,workdir=/run/work"
+    assert system.find(lower + ROOT.format(device="0:30", fstype="overlay", options=options)).number == 3
+
+
+def test_a_system_that_was_not_booted_from_a_slot_says_so(system: System) -> None:
+    with pytest.raises(ActiveUnknownError, match="neither /usr nor / comes from a partition"):
+        system.find(ROOT.format(device="0:40", fstype="tmpfs", options="rw"))
+
+
+def test_a_broken_decision_is_named(system: System) -> None:
+    (system.folder / "decision.json").write_text("{")
+    with pytest.raises(ActiveUnknownError, match=r"decision\.json cannot be used"):
+        system.find("")

@@ -1,0 +1,101 @@
+"""Every state that a power cut can leave of a recorded operation, and what the readers see in it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from tests.gptlib.crash.grub import read_grub
+from tests.gptlib.crash.recording import SECTOR, Sector
+from tests.gptlib.readers import PEERS, View, gptlib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+READERS: dict[str, Callable[[Path], View]] = {"gptlib": gptlib, **PEERS, "grub": read_grub}
+ALL_SUBSETS_UP_TO = 12
+_SAMPLE, _QUICK_SAMPLE = 400, 8
+
+
+def survivors(epoch: Sequence[Sector], *, seed: int, exhaustive: bool) -> Iterator[tuple[Sector, ...]]:
+    """Which of the sectors between two flushes a power cut may have let through.
+
+    Every subset of up to a dozen; of more, every prefix, every single loss, every single survivor, and a seeded sample of
+    others, half of them torn runs. Not ``exhaustive``, it is every subset of up to half a dozen, else prefixes and samples.
+    """
+    if len(epoch) <= (ALL_SUBSETS_UP_TO if exhaustive else ALL_SUBSETS_UP_TO // 2):
+        for count in range(len(epoch) + 1):
+            yield from combinations(epoch, count)
+        return
+    for at in range(len(epoch) + 1):
+        yield tuple(epoch[:at])
+    chance = random.Random(seed)
+    places = range(len(epoch))
+    for at in places if exhaustive else chance.sample(places, _QUICK_SAMPLE // 2):
+        yield (*epoch[:at], *epoch[at + 1 :])
+        yield (epoch[at],)
+    for _ in range(_SAMPLE if exhaustive else _QUICK_SAMPLE):
+        first, last = sorted(chance.sample(range(len(epoch) + 1), 2))
+        yield tuple(epoch[first:last])
+        kept = chance.randint(0, len(epoch))
+        yield tuple(sector for sector in epoch if chance.random() * len(epoch) < kept)
+
+
+def crash_states(before: bytes, epochs: Sequence[Sequence[Sector]], *, exhaustive: bool) -> Iterator[bytes]:
+    """The images that a power cut can leave, each once, the untouched and the finished one included."""
+    seen: set[bytes] = set()
+    base = bytearray(before)
+    for number, epoch in enumerate(epochs):
+        for subset in survivors(epoch, seed=number, exhaustive=exhaustive):
+            state = bytearray(base)
+            apply(state, subset)
+            image = bytes(state)
+            if image not in seen:
+                seen.add(image)
+                yield image
+        apply(base, epoch)
+    if not epochs:
+        yield before
+
+
+def apply(image: bytearray, sectors: Sequence[Sector]) -> None:
+    for sector in sectors:
+        image[sector.lba * SECTOR : (sector.lba + 1) * SECTOR] = sector.data
+
+
+@dataclass
+class Exploration:
+    """What was found: how many states, and every view that is neither the old nor the new table."""
+
+    states: int = 0
+    violations: list[str] = field(default_factory=list)
+
+
+def explore(
+    path: Path, before: bytes, epochs: Sequence[Sequence[Sector]], *, exhaustive: bool, undamaged: bytes | None = None
+) -> Exploration:
+    """Put every state in front of every reader. Allowed is what that reader saw before the operation, and after it.
+
+    Where the disk was damaged before, a reader that could not make sense of it may see the ``undamaged`` table as well.
+    """
+    after = bytearray(before)
+    for epoch in epochs:
+        apply(after, epoch)
+    images = {before, bytes(after), undamaged or before}
+    allowed = {name: [view(name, path, image) for image in images] for name in READERS}
+    found = Exploration()
+    for image in crash_states(before, epochs, exhaustive=exhaustive):
+        found.states += 1
+        for name in READERS:
+            seen = view(name, path, image)
+            if seen not in allowed[name]:
+                found.violations.append(f"state {found.states}: {name} sees {seen}; allowed: {allowed[name]}")
+    return found
+
+
+def view(name: str, path: Path, image: bytes) -> View:
+    path.write_bytes(image)
+    return READERS[name](path)

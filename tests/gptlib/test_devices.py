@@ -1,0 +1,296 @@
+"""Block devices: loop devices with both sector sizes, partitions in use, the kernel's view of them."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gptlib import (
+    BusyError,
+    Disk,
+    NotGptError,
+    ReadOnlyError,
+    type_guid,
+)
+from gptlib.cli.main import main
+from gptlib.kernel import BLKPG
+from gptlib.resolve import Target, resolve_target
+from tests.gptlib.handmade import Entry, Gpt
+from tests.gptlib.readers import run, sfdisk, tool, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+USR = type_guid("coreos-usr")
+MEBI = 1 << 20
+
+
+def why_no_loop_device() -> str:
+    """Why this machine gives no loop devices to this process; empty where it does."""
+    if os.geteuid() != 0:
+        return "not root"
+    return subprocess.run(["losetup", "-f"], capture_output=True, text=True).stderr.strip()
+
+
+LOOP = not why_no_loop_device()
+
+
+def test_it_is_told_whether_loop_devices_are_tested(record_property: Callable[[str, object], None]) -> None:
+    record_property(
+        "counted", f"tests on loop devices: {'run' if LOOP else f'impossible here: {why_no_loop_device()}'}"
+    )
+
+
+@contextmanager
+def loop(path: Path, *options: str) -> Iterator[str]:
+    device = tool("losetup", "--find", "--show", *options, path).strip()
+    try:
+        yield device
+    finally:
+        run("partx", "--delete", device)
+        tool("losetup", "--detach", device)
+
+
+@pytest.fixture
+def image(ram: Path) -> Path:
+    path = ram / "loop.img"
+    with path.open("wb") as file:
+        file.truncate(64 * MEBI)
+    return path
+
+
+def gptctl(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+def sysfs(device: str, number: int) -> Path:
+    name = Path(device).name
+    return Path(f"/sys/block/{name}/{name}p{number}")
+
+
+if LOOP:
+
+    @pytest.mark.parametrize("sector_size", [512, 4096])
+    def test_a_table_on_a_device_is_read_by_all_tools(image: Path, sector_size: int) -> None:
+        with loop(image, "--sector-size", str(sector_size)) as device:
+            first = MEBI // sector_size
+            assert gptctl("create", device) == 0
+            assert (
+                gptctl("add", "-i", 3, "-b", first, "-s", first, "-t", "kernel", "-l", "A", "-P", 2, "-T", 1, device)
+                == 0
+            )
+            assert "No problems found" in tool("sgdisk", "--verify", device)
+            assert tool("cgpt", "show", "-i", 3, "-b", device) == f"{first}\n"
+            assert tool("cgpt", "show", "-i", 3, "-T", device) == "1\n"
+            told = json.loads(tool("sfdisk", "--json", device))["partitiontable"]
+            assert (told["sectorsize"], told["partitions"][0]["start"]) == (sector_size, first)
+            assert tool("blkid", "-p", "-s", "PTTYPE", "-o", "value", device) == "gpt\n"
+            with Disk.open(device) as disk:
+                state = disk.read()
+            assert state.findings == ()
+            assert state.sector_size == sector_size
+
+    def test_other_tools_tables_on_4096_byte_sectors_are_read(image: Path) -> None:
+        with loop(image, "--sector-size", "4096") as device:
+            tool("sgdisk", "-n", "3:256:511", "-c", "3:LABEL", device)
+            with Disk.open(device) as disk:
+                assert disk.table().partition(3).label == "LABEL"
+
+    @pytest.mark.parametrize(
+        "gpt", [Gpt(count=5, entries={5: Entry(100, 199)}), Gpt(count=301, entries={300: Entry(300, 399)})]
+    )
+    def test_arrays_that_end_inside_a_sector_are_read_wherever_they_are(image: Path, gpt: Gpt) -> None:
+        """O_DIRECT reads whole sectors; the backup of a grown disk is far from what is fetched at once."""
+        content = gpt.image()
+        content[512:1024] = bytes(512)
+        image.write_bytes(gpt.image() + bytes(64 * MEBI))
+        with loop(image) as device, Disk.open(device, write=True) as disk:
+            state = disk.read()
+            assert state.primary.valid
+            assert state.backup.valid
+            disk.repair()
+            assert disk.read().findings == ()
+
+    @pytest.mark.parametrize("call", ["preadv", "pwrite", "fsync", "ioctl"])
+    def test_errors_of_a_device_are_told_in_one_line(
+        image: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], call: str
+    ) -> None:
+        import fcntl
+
+        with loop(image) as device:
+            gptctl("create", device)
+            real: Callable[..., object] = fcntl.ioctl
+
+            def broken(*arguments: object) -> object:
+                if call == "ioctl" and arguments[1] != BLKPG:
+                    return real(*arguments)
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+            with monkeypatch.context() as patch:
+                patch.setattr(fcntl if call == "ioctl" else os, call, broken)
+                capfd.readouterr()
+                assert gptctl("add", "-i", 3, "-b", 4096, "-s", 2048, "-t", "data", device) == 1
+            err = capfd.readouterr().err
+            assert err.count("\n") == 1
+            assert "Input/output error" in err
+
+    def test_an_image_for_other_sectors_is_refused_with_the_reason(image: Path) -> None:
+        image.write_bytes(Gpt(sectors=16384, sector_size=4096).image())
+        with loop(image) as device, Disk.open(device) as disk, pytest.raises(NotGptError) as caught:
+            disk.read()
+        assert "there is one for 4096-byte sectors on this disk of 512-byte sectors" in str(caught.value)
+
+    def test_the_kernel_sees_new_larger_moved_and_removed_partitions(image: Path) -> None:
+        with loop(image) as device:
+            gptctl("create", device)
+            assert gptctl("add", "-i", 3, "-b", 4096, "-s", 2048, "-t", "data", device) == 0
+            assert (sysfs(device, 3) / "size").read_text() == "2048\n"
+            assert gptctl("resize", f"{device}p3") == 0
+            assert (sysfs(device, 3) / "size").read_text() == f"{131038 - 4096 + 1}\n"
+            assert gptctl("add", "-i", 3, "-b", 8192, "-s", 100, device) == 0
+            assert (sysfs(device, 3) / "start").read_text() == "8192\n"
+            assert gptctl("add", "-i", 3, "-t", "unused", device) == 0
+            assert not sysfs(device, 3).exists()
+
+    def test_a_change_of_attributes_tells_the_kernel_nothing(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with loop(image) as device:
+            gptctl("create", device)
+            gptctl("add", "-i", 3, "-b", 4096, "-s", 2048, "-t", "data", device)
+            monkeypatch.setattr("gptlib.disk.sync_kernel", lambda *_: pytest.fail("told"))
+            assert gptctl("add", "-i", 3, "-P", 3, device) == 0
+
+    def test_repair_brings_back_partitions_that_the_kernel_lost(image: Path) -> None:
+        with loop(image) as device:
+            gptctl("create", device)
+            gptctl("add", "-i", 3, "-b", 4096, "-s", 2048, "-t", "data", device)
+            tool("partx", "--delete", "--nr", "3", device)
+            assert not sysfs(device, 3).exists()
+            assert gptctl("repair", device) == 0
+            assert sysfs(device, 3).exists()
+
+    def test_the_node_of_a_partition_means_its_disk_and_its_entry(
+        image: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        with loop(image) as device:
+            gptctl("create", device)
+            words: list[object] = [
+                "-l",
+                "USR-A",
+                "-t",
+                "coreos-usr",
+                "-u",
+                "7130C94A-213A-4E5A-8E26-6CCE9662F132",
+                "-P",
+                1,
+                "-S",
+                1,
+            ]
+            gptctl("add", "-i", 3, "-b", 2048, "-s", 4096, *words, device)
+            node = f"{device}p3"
+            assert resolve_target(node) == Target(device, 3)
+            capfd.readouterr()
+            assert gptctl("show", node) == 0
+            # The figures of the article, but for their places.
+            assert capfd.readouterr().out == (
+                "       start        size    part  contents\n"
+                '        2048        4096       3  Label: "USR-A"\n'
+                "                                  Type: Alias for coreos-rootfs\n"
+                "                                  UUID: 7130C94A-213A-4E5A-8E26-6CCE9662F132\n"
+                "                                  Attr: priority=1 tries=0 successful=1\n"
+            )
+            assert gptctl("add", "-T", 4, node) == 0
+            assert gptctl("prioritize", "-P", 9, node) == 0
+            assert gptctl("show", "-T", node) == gptctl("show", "-P", node) == 0
+            assert capfd.readouterr().out == "4\n9\n"
+            assert gptctl("add", "-i", 4, "-T", 4, node) == 1
+            assert f"{node} is partition 3 but -i 4 was given" in capfd.readouterr().err
+            for refused in (["create"], ["restore", "-"]):
+                assert gptctl(*refused, node) == 1
+            assert gptctl("find", "-l", "USR-A", node) == 0
+            assert capfd.readouterr().out == f"{node}\n"
+
+    @contextmanager
+    def mounted(node: str, where: Path) -> Iterator[Path]:
+        tool("mkfs.ext4", "-q", node)
+        where.mkdir()
+        tool("mount", node, where)
+        try:
+            yield where
+        finally:
+            tool("umount", where)
+
+    def test_a_disk_is_written_under_its_mounted_partitions(
+        image: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        with loop(image) as device:
+            gptctl("create", device)
+            gptctl("add", "-i", 1, "-b", 4096, "-s", 32768, "-t", "data", device)
+            gptctl("add", "-i", 2, "-b", 40960, "-s", 2048, "-t", "coreos-usr", device)
+            with mounted(f"{device}p1", tmp_path / "mnt") as where:
+                (where / "file").write_text("before")
+                assert gptctl("add", "-i", 2, "-P", 2, "-T", 3, device) == 0
+                assert gptctl("add", "-i", 5, "-b", 49152, "-s", 2048, "-t", "data", device) == 0
+                assert gptctl("repair", device) == 0
+                (where / "file").write_text("after")
+                before = sfdisk(Path(device))
+                for words in (["-t", "unused"], ["-b", 5120, "-s", 1024]):
+                    assert gptctl("add", "-i", 1, *words, device) == 1
+                    assert (
+                        "partition 1 is in use and cannot be removed or moved; unmount it first"
+                        in capfd.readouterr().err
+                    )
+                assert gptctl("create", device) == 1
+                assert sfdisk(Path(device)) == before
+            assert run("fsck.ext4", "-f", "-n", f"{device}p1").returncode == 0
+            assert gptctl("add", "-i", 1, "-t", "unused", device) == 0
+
+    def test_what_is_written_through_a_partition_node_meanwhile_survives(image: Path) -> None:
+        """The last partition ends right before the backup, inside the same 4 KiB page: O_DIRECT does not touch it."""
+        with loop(image) as device:
+            gptctl("create", device)
+            gptctl("add", "-i", 3, "-b", 2048, "-s", 131038 - 2048 + 1, "-t", "data", device)
+            with Path(f"{device}p3").open("r+b", buffering=0) as node:
+                node.seek(-1024, os.SEEK_END)
+                node.write(b"first" * 100)
+                assert gptctl("add", "-i", 3, "-P", 1, device) == 0
+                node.seek(-1024, os.SEEK_END)
+                node.write(b"later" * 100)
+                assert gptctl("add", "-i", 3, "-P", 2, device) == 0
+                os.fsync(node.fileno())
+            assert image.read_bytes()[131037 * 512 :][:500] == b"later" * 100
+
+    def test_a_device_that_is_set_read_only_is_refused(image: Path) -> None:
+        image.write_bytes(Gpt(sectors=131072).image())
+        with loop(image, "--read-only") as device:
+            with pytest.raises(ReadOnlyError, match="the device is set read-only"):
+                Disk.open(device, write=True)
+            with Disk.open(device) as disk:
+                assert view_of(disk.table())
+
+    def test_the_lock_is_that_of_flock_on_the_node(image: Path) -> None:
+        with loop(image) as device:
+            gptctl("create", device)
+            with subprocess.Popen(
+                ["flock", device, "sh", "-c", "echo held; read line"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as holder:
+                assert holder.stdout is not None
+                assert holder.stdout.readline() == b"held\n"
+                with pytest.raises(BusyError):
+                    Disk.open(device, write=True, lock_deadline=0.05)
+                holder.communicate(b"\n")
+            with Disk.open(device, write=True):
+                pass
+
+    def test_a_device_cannot_be_extended(image: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        with loop(image) as device:
+            assert gptctl("create", "-s", 1 << 20, device) == 1
+            assert "has 131072 sectors, less than the 1048576 asked for with -s" in capfd.readouterr().err
+            with Disk.open(device, write=True) as disk, pytest.raises(TypeError):
+                disk.extend(1 << 30)

@@ -1,0 +1,303 @@
+"""What a write touches, what it leaves alone, and what it repairs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gptlib import (
+    Attributes,
+    CorruptGptError,
+    Disk,
+    Guid,
+    NotGptError,
+    Partition,
+    Table,
+    TruncatedDiskError,
+    type_guid,
+)
+from tests.gptlib.handmade import Entry, Gpt, zeroed
+from tests.gptlib.readers import PEERS, gptlib, tool
+from tests.gptlib.test_reading import GEOMETRIES
+from tests.gptlib.writing import END, GPT, change, protective, repair, sectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(ram: Path) -> Path:
+    path = ram / "disk.img"
+    path.write_bytes(GPT.image())
+    return path
+
+
+def test_an_attribute_costs_four_sectors_in_three_flushes(path: Path) -> None:
+    before = path.read_bytes()
+    epochs = change(path)
+    assert sectors(epochs) == [[(2015, 1), (END, 1)], [(1, 1)], [(2, 1)]]
+    after = path.read_bytes()
+    different = {at // 512 for at in range(len(before)) if before[at] != after[at]}
+    assert different == {1, 2, 2015, END}
+
+
+def test_nothing_is_written_when_nothing_changes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("written")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
+    with Disk.open(path, write=True) as disk:
+        assert disk.write(disk.table()) == []
+        assert disk.repair() == []
+    assert change(path, tries=0) == []
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_reserved_bytes_and_foreign_bits_survive_every_write(ram: Path, name: str) -> None:
+    gpt = GEOMETRIES[name]
+    if not gpt.entries:
+        return
+    number, entry = next(iter(gpt.entries.items()))
+    foreign = 0xFE00FFFFFFFFFFFF
+    gpt = replace(
+        gpt, entries={number: Entry(entry.first, entry.last, entry.name, foreign, tail=entry.tail, guid=entry.guid)}
+    )
+    path = ram / "disk.img"
+    path.write_bytes(gpt.image())
+    with Disk.open(path, write=True) as disk:
+        table = disk.table()
+        bits = table.partition(number).attributes
+        disk.write(table.with_attributes(number, bits.with_slot(priority=3, tries=2, successful=True)))
+    wanted = Entry(entry.first, entry.last, entry.name, foreign | 0x0123 << 48, guid=entry.guid, tail=entry.tail)
+    assert path.read_bytes() == replace(gpt, entries={number: wanted}).image()
+
+
+def test_a_write_repairs_what_was_damaged(path: Path) -> None:
+    for lost in ((1,), (2,), (1, 2), (2015,), (END,), (2015, END), (2, END), (1, 2015)):
+        image = GPT.image()
+        for sector in lost:
+            image = zeroed(image, sector)
+        path.write_bytes(image)
+        change(path)
+        with Disk.open(path) as disk:
+            state = disk.read()
+        assert state.findings == (), lost
+        assert state.table is not None
+        assert state.table.partitions[3].attributes.tries == 5
+
+
+def test_repair_makes_the_bytes_that_were_lost(path: Path) -> None:
+    image = GPT.image()
+    for lost in ((1,), (2,), (1, 2), (2015,), (END,), (2015, END), (2, END), (1, 2015)):
+        damaged = image
+        for sector in lost:
+            damaged = zeroed(damaged, sector)
+        path.write_bytes(damaged)
+        with Disk.open(path, write=True) as disk:
+            disk.repair()
+        assert path.read_bytes() == image, lost
+
+
+def test_repair_brings_a_differing_backup_into_line(path: Path) -> None:
+    image = GPT.image()
+    old = replace(GPT, entries={3: Entry(100, 199, "OLD")}).image()
+    path.write_bytes(image[: 2015 * 512] + old[2015 * 512 :])
+    with Disk.open(path, write=True) as disk:
+        disk.repair()
+    assert path.read_bytes() == image
+
+
+@pytest.mark.parametrize("grown", [1, 33, 34, 1000])
+def test_repair_relocates_the_backup_of_a_grown_disk(path: Path, grown: int) -> None:
+    path.write_bytes(replace(GPT, mbr_records=protective(2048)).image() + bytes(512 * grown))
+    with Disk.open(path, write=True) as disk:
+        disk.repair()
+        state = disk.read()
+    assert state.findings == ()
+    assert state.table is not None
+    assert state.table.last_usable_lba == 2014 + grown
+    assert "No problems found" in tool("sgdisk", "--verify", path)
+    assert path.read_bytes()[446:510] == protective(2048 + grown)
+
+
+def test_the_protective_mbr_is_that_of_sfdisk(ram: Path) -> None:
+    for total in (2048, 100000, 1 << 24, (1 << 32) + 5000):
+        ours, theirs = ram / "ours.img", ram / "theirs.img"
+        for path in (ours, theirs):
+            with path.open("wb") as file:
+                file.truncate(total * 512)
+        tool("sfdisk", "-q", "--no-tell-kernel", "--no-reread", theirs, text="label: gpt\n")
+        with Disk.open(ours, write=True) as disk:
+            disk.create(Table.new(total_sectors=total))
+        with ours.open("rb") as one, theirs.open("rb") as other:
+            # The end in CHS of small disks: sfdisk says FF FF FF, sgdisk and UEFI the real one.
+            mine, peer = one.read(512), other.read(512)
+        assert mine[446:451] + mine[454:] == peer[446:451] + peer[454:]
+
+
+def test_a_change_of_a_grown_disk_moves_the_backup_to_where_everybody_looks(path: Path) -> None:
+    path.write_bytes(GPT.image() + bytes(512 * 100))
+    change(path)
+    views = {name: read(path) for name, read in PEERS.items()}
+    assert all(view and view[0].attributes == 0x0151 << 48 for view in views.values()), views
+    with Disk.open(path) as disk:
+        assert disk.read().findings == ()
+
+
+@pytest.mark.parametrize("act", [repair, change], ids=["repair", "change"])
+def test_a_disk_that_was_cut_off_behind_its_partitions_is_repaired(path: Path, act: Callable[[Path], object]) -> None:
+    path.write_bytes(GPT.image()[: 300 * 512])
+    act(path)
+    with Disk.open(path) as disk:
+        table = disk.table()
+    assert (table.last_usable_lba, table.backup_lba) == (266, 299)
+    assert "No problems found" in tool("sgdisk", "--verify", path)
+
+
+def test_a_disk_that_was_cut_off_inside_a_partition_is_refused(path: Path) -> None:
+    image = GPT.image()[: 150 * 512]
+    path.write_bytes(image)
+    with Disk.open(path, write=True) as disk:
+        with pytest.raises(
+            TruncatedDiskError, match="ends after 150 sectors but its table needs 2048: it was truncated"
+        ):
+            disk.repair()
+        with pytest.raises(TruncatedDiskError):
+            disk.write(disk.table().with_attributes(3, Attributes(1)))
+    assert path.read_bytes() == image
+
+
+def test_two_dead_copies_are_refused_and_nothing_is_written(path: Path) -> None:
+    image = zeroed(zeroed(GPT.image(), 2), 2015)
+    path.write_bytes(image)
+    with Disk.open(path, write=True) as disk:
+        for call in (disk.repair, disk.table):
+            with pytest.raises(CorruptGptError):
+                call()
+    assert path.read_bytes() == image
+
+
+@pytest.mark.parametrize("side", ["primary", "backup"])
+def test_a_copy_marked_ignoreme_is_never_written(path: Path, side: str) -> None:
+    image = GPT.image()
+    at = 512 if side == "primary" else END * 512
+    image[at : at + 8] = b"IGNOREME"
+    path.write_bytes(image)
+    change(path)
+    with Disk.open(path, write=True) as disk:
+        disk.repair()
+        assert disk.table().partitions[3].attributes.tries == 5
+    after = path.read_bytes()
+    area = slice(512, 34 * 512) if side == "primary" else slice(2015 * 512, None)
+    assert after[area] == image[area]
+
+
+@pytest.mark.parametrize("records", [bytes.fromhex("000002000c0102000008000000100000"), b""])
+def test_a_hybrid_or_absent_mbr_is_left_alone_by_changes(path: Path, records: bytes) -> None:
+    gpt = replace(
+        GPT, mbr_records=(records + protective(2048)[:16] if records else b"").ljust(64, b"\0"), boot_code=b"\xeb\x63"
+    )
+    path.write_bytes(gpt.image())
+    change(path)
+    assert path.read_bytes()[:512] == gpt.mbr()
+    with Disk.open(path, write=True) as disk:
+        disk.repair()
+    expected = gpt.mbr() if records else replace(gpt, mbr_records=protective(2048)).mbr()
+    assert path.read_bytes()[:512] == expected
+
+
+def test_a_partition_table_of_another_system_is_not_replaced_by_repair(path: Path) -> None:
+    records = bytes.fromhex("80000200830102000008000000100000").ljust(64, b"\0")
+    path.write_bytes(replace(GPT, mbr_records=records).image())
+    with Disk.open(path, write=True) as disk:
+        disk.repair()
+    assert path.read_bytes()[446:510] == records
+
+
+def test_creation_keeps_boot_code_and_everything_that_is_not_the_gpt(path: Path) -> None:
+    image = replace(GPT, boot_code=b"boot code").image()
+    path.write_bytes(image)
+    with Disk.open(path, write=True) as disk:
+        disk.create(Table.new(total_sectors=2048))
+        assert disk.table().partitions == {}
+    after = path.read_bytes()
+    assert after[:446] == image[:446]
+    assert after[34 * 512 : 2015 * 512] == image[34 * 512 : 2015 * 512]
+    assert "No problems found" in tool("sgdisk", "--verify", path)
+
+
+@pytest.mark.parametrize(("old", "new"), [(512, 4096), (4096, 512)])
+@pytest.mark.parametrize("count", [128, 4])
+def test_a_table_for_another_sector_size_leaves_no_header_of_the_old_one(
+    ram: Path, old: int, new: int, count: int
+) -> None:
+    path, size = ram / "disk.img", 1 << 22
+    path.write_bytes(Gpt(sectors=size // old, sector_size=old, entries={1: Entry(500, 600)}).image())
+    with Disk.open(path, write=True) as disk:
+        disk.create(Table.new(total_sectors=size // new, sector_size=new, entry_count=count))
+        assert disk.read().findings == ()
+    after = path.read_bytes()
+    assert [at for at in range(0, size, 512) if after[at : at + 8] == b"EFI PART"] == [new, size - new]
+
+
+@pytest.mark.parametrize(("old", "new"), [(512, 4096), (4096, 512)])
+def test_a_power_cut_while_the_sector_size_changes_leaves_one_of_the_tables(ram: Path, old: int, new: int) -> None:
+    from tests.gptlib.crash.explorer import crash_states
+    from tests.gptlib.crash.recording import recorded
+
+    path, size = ram / "disk.img", 1 << 20
+    path.write_bytes(Gpt(sectors=size // old, sector_size=old, entries={1: Entry(50, 60, "OLD")}).image())
+    before = path.read_bytes()
+    table = Table.new(total_sectors=size // new, sector_size=new)
+    table = table.add(Partition(type_guid("efi"), Guid.random(), 40, 41, Attributes(0), "NEW"))
+    with recorded() as recording, Disk.open(path, write=True) as disk:
+        disk.create(table)
+    labels = set()
+    for image in crash_states(before, recording.finish(), exhaustive=True):
+        path.write_bytes(image)
+        view = gptlib(path)
+        assert view is not None
+        labels.add(view[0].label)
+    assert labels == {"OLD", "NEW"}
+
+
+def test_what_looks_like_a_header_inside_a_partition_is_data(ram: Path) -> None:
+    """A nested image: byte 4096 is the start of a partition that holds a GPT for 4096-byte sectors."""
+    path = ram / "disk.img"
+    path.write_bytes(bytes(1 << 20))
+    nested = Gpt(sectors=60, sector_size=4096).image()[4096:8192]
+    table = Table.new(total_sectors=2048, entry_count=4)
+    table = table.add(Partition(type_guid("efi"), Guid.random(), 8, 100))
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(nested)
+    with Disk.open(path, write=True) as disk:
+        disk.create(table)
+    assert path.read_bytes()[4096:8192] == nested
+
+
+def test_erasing_leaves_no_trace_and_all_data(path: Path) -> None:
+    image = path.read_bytes()
+    with Disk.open(path, write=True) as disk:
+        disk.erase()
+        with pytest.raises(NotGptError):
+            disk.read()
+        assert disk.erase() == []
+    after = path.read_bytes()
+    assert b"EFI PART" not in after
+    assert after[:512] == image[:512]
+    assert after[34 * 512 : 2015 * 512] == image[34 * 512 : 2015 * 512]
+
+
+def test_erasing_a_damaged_table_takes_the_usual_places(path: Path) -> None:
+    image = GPT.image()
+    image[512 + 16] ^= 1
+    path.write_bytes(image)
+    with Disk.open(path, write=True) as disk:
+        disk.erase()
+    assert not any(path.read_bytes()[512 : 34 * 512])

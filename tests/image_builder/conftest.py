@@ -1,0 +1,19 @@
+"""The real packages of the target, as a build finds them: in the user's cache, downloaded once."""
+
+from __future__ import annotations
+
+import pytest
+
+from image_builder.cache import cache_root
+from image_builder.run import SystemRunner
+from image_builder.target.packages import TargetPackages
+
+
+@pytest.fixture(scope="session")
+def runner() -> SystemRunner:
+    return SystemRunner()
+
+
+@pytest.fixture(scope="session")
+def target(runner: SystemRunner) -> TargetPackages:
+    return TargetPackages(runner, cache_root())

@@ -1,0 +1,269 @@
+"""Every mistake in a definition gives one line: the file, the key, what it is, what was expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from image_builder.definition.load import load_definition
+from image_builder.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = """\
+[image]
+name = "test"
+[boot]
+kind = "uki"
+[slot]
+kind = "tiny"
+[[partition]]
+label = "EFI-SYSTEM"
+type = "esp"
+size = "64M"
+content = "esp"
+[[partition]]
+label = "USR-A"
+type = "coreos-usr"
+size = "48M"
+content = "slot"
+priority = 1
+successful = true
+[[partition]]
+label = "USR-B"
+type = "coreos-usr"
+size = "48M"
+"""
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "test.toml"
+    path.write_text(text)
+    with pytest.raises(DefinitionError) as raised:
+        load_definition(path)
+    message = str(raised.value)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) -> None:
+    (tmp_path / "test.toml").write_text(GOOD)
+    assert len(load_definition(tmp_path / "test.toml").partitions) == 3
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "message"),
+    [
+        # Keys and sections
+        ('name = "test"', 'nmae = "test"', "image.name: is missing; expected a name of letters"),
+        ('name = "test"', 'name = "test"\nsede = "x"', "image.sede: is no setting; did you mean 'seed'?"),
+        (
+            "[boot]",
+            "[boot]\nxyzzy = 1",
+            "boot.xyzzy: is no setting; known are kind, cmdline, policy, on-nothing-bootable",
+        ),
+        ("[image]", "[imgae]", "image.name: is missing"),
+        ("[slot]", "[slots]", "slots: is no setting; did you mean 'slot'?"),
+        ("[boot]", "[[boot]]", "boot: is a list; expected a table"),
+        ("[[partition]]", "[[partitions]]", "partitions: is no setting; did you mean 'partition'?"),
+        ('"EFI-SYSTEM"', '"EFI-SYSTEM"\nlable = "x"', "partition[1].lable: is no setting; did you mean 'label'?"),
+        # Image
+        ('name = "test"', 'name = ""', "image.name: is ''; expected a name"),
+        ('name = "test"', 'name = "../test"', "image.name: is '../test'; expected a name"),
+        ('name = "test"', "name = 5", "image.name: is 5; expected a name"),
+        ('name = "test"', 'name = "test"\nseed = 5', "image.seed: is 5; expected a text"),
+        ('name = "test"', 'name = "test"\nsector-size = 1024', "image.sector-size: is 1024; expected 512 or 4096"),
+        ('name = "test"', 'name = "test"\nsector-size = true', "image.sector-size: is true; expected 512 or 4096"),
+        ('name = "test"', 'name = "test"\nuuid = "12"', "image.uuid: '12' is no GUID; expected 8-4-4-4-12"),
+        (
+            'name = "test"',
+            'name = "test"\nuuid = "00000000-0000-0000-0000-000000000000"',
+            "image.uuid: is the zero GUID; expected one that identifies something",
+        ),
+        # Sizes
+        ('size = "64M"', "", "partition[1].size: is missing; expected a size such as"),
+        ('size = "64M"', "size = 64", "partition[1].size: is 64; expected a size such as"),
+        ('size = "64M"', 'size = "64MB"', "partition[1].size: is '64MB'; expected a size such as"),
+        ('size = "64M"', 'size = "6.4M"', "partition[1].size: is '6.4M'; expected a size such as"),
+        ('size = "64M"', 'size = "-64M"', "partition[1].size: is '-64M'; expected a size such as"),
+        ('size = "64M"', 'size = "0M"', "partition[1].size: is '0M'; expected more than nothing"),
+        (
+            'size = "64M"',
+            'size = "9999999999T"',
+            "partition[1].size: is '9999999999T'; expected more than nothing and less",
+        ),
+        (
+            'size = "64M"',
+            'size = "64M"\nstart = "100K"',
+            "partition[1].start: is '100K', 102400 bytes; expected a multiple of",
+        ),
+        (
+            'size = "64M"',
+            'size = "2047s"',
+            "partition[1].size: is '2047s', 1048064 bytes; expected a multiple of 1 MiB",
+        ),
+        # Partitions
+        ('label = "EFI-SYSTEM"', "", "partition[1].label: is missing; expected a text without blanks"),
+        (
+            '"EFI-SYSTEM"',
+            "'EFI\"SYSTEM'",
+            "partition[1].label: is 'EFI\"SYSTEM'; expected a text without blanks, quotes",
+        ),
+        ('"EFI-SYSTEM"', '"EFI SYSTEM"', "partition[1].label: is 'EFI SYSTEM'; expected a text without blanks"),
+        ('"EFI-SYSTEM"', f'"{"x" * 37}"', f"partition[1].label: is '{'x' * 37}': 37 UTF-16 units; at most 36 fit"),
+        ('"EFI-SYSTEM"', '"USR-A"', "partition[2].label: is USR-A, which partition 'USR-A' has already"),
+        ('type = "esp"', 'type = "epsilon"', "partition[1].type: 'epsilon' is neither a partition type that is known"),
+        ('type = "esp"', 'type = "unused"', "partition[1].type: is the type of unused entries; expected the type of a"),
+        ('type = "esp"', "type = 1", "partition[1].type: '1' is neither"),
+        (
+            '"EFI-SYSTEM"',
+            '"EFI-SYSTEM"\nnumber = 0',
+            "partition[1].number: is 0; expected a whole number from 1 to 128",
+        ),
+        (
+            '"EFI-SYSTEM"',
+            '"EFI-SYSTEM"\nnumber = 129',
+            "partition[1].number: is 129; expected a whole number from 1 to 128",
+        ),
+        (
+            '"EFI-SYSTEM"',
+            '"EFI-SYSTEM"\nnumber = 128',
+            "partition[2].number: is missing; expected a whole number from 1 to 128",
+        ),
+        ('"USR-A"', '"USR-A"\nnumber = 1', "partition[2].number: is 1, which partition 'EFI-SYSTEM' has already"),
+        ("priority = 1", "priority = 16", "partition[2].priority: is 16; expected a whole number from 0 to 15"),
+        ("priority = 1", "priority = -1", "partition[2].priority: is -1; expected a whole number from 0 to 15"),
+        ("priority = 1", "priority = true", "partition[2].priority: is true; expected a whole number from 0 to 15"),
+        ("priority = 1", 'priority = "1"', "partition[2].priority: is '1'; expected a whole number from 0 to 15"),
+        ("successful = true", "successful = 1", "partition[2].successful: is 1; expected true or false"),
+        ("successful = true", "tries = 1.5", "partition[2].tries: is 1.5; expected a whole number from 0 to 15"),
+        (
+            'content = "slot"',
+            "content = 3",
+            "partition[2].content: is 3; expected one of esp, slot, state, empty or the path",
+        ),
+        (
+            'content = "slot"',
+            'content = "slots"',
+            "partition[2].content: is 'slots'; expected one of esp, slot, state, empty",
+        ),
+        # Boot and slot
+        ('kind = "uki"', "", "boot.kind: is missing; expected 'uki'"),
+        ('kind = "uki"', 'kind = "grub"', "boot.kind: is 'grub'; expected 'uki'"),
+        (
+            'kind = "uki"',
+            'kind = "uki"\npolicy = "none"',
+            "boot.policy: is 'none'; expected 'gptprio' or 'cgpt-next' or",
+        ),
+        (
+            'kind = "uki"',
+            'kind = "uki"\ncmdline = "a\\nb"',
+            "boot.cmdline: is 'a\\nb'; expected one line of printable ASCII",
+        ),
+        (
+            'kind = "uki"',
+            'kind = "uki"\non-nothing-bootable = "halt"',
+            "boot.on-nothing-bootable: is 'halt'; expected 'rescue'",
+        ),
+        ('kind = "tiny"', 'kind = "tiny"\nversion = 1', "slot.version: is 1; expected a text of lower-case letters"),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nversion = "V1"',
+            "slot.version: is 'V1'; expected a text of lower-case letters",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nbehaviour = "bad"',
+            "slot.behaviour: is 'bad'; expected 'good' or 'panic' or",
+        ),
+        ('kind = "tiny"', 'kind = "tiny"\nfilesystem = "ext4"', "slot.filesystem: is 'ext4'; expected 'erofs'"),
+        ('kind = "tiny"', 'kind = "tiny"\ntype = "esp"', "slot.type: is 'esp'; expected a GUID or one of coreos-usr"),
+        ('kind = "tiny"', 'kind = "tiny"\nmodules = "loop"', "slot.modules: is 'loop'; expected a list of the names"),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nmodules = ["a/b"]',
+            "slot.modules: is 'a/b'; expected the name of a kernel module",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nos-release.VERSION = "2"',
+            "slot.os-release.VERSION: follows from slot.version",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nos-release.id = "x"',
+            "slot.os-release.id: is no field name of os-release(5)",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nos-release.ID = "a\\nb"',
+            "slot.os-release.ID: is 'a\\nb'; expected one line of text",
+        ),
+        # What the parts are to each other
+        (
+            '[boot]\nkind = "uki"',
+            "",
+            "partition[1].content: is 'esp'; expected a section [boot]",
+        ),
+        ('[slot]\nkind = "tiny"', "", "boot: has nothing to boot; expected a section [slot]"),
+        ('content = "esp"', "", "boot: has nowhere to go; expected a partition with content = 'esp'"),
+        (
+            'content = "slot"',
+            'content = "esp"',
+            "partition[2].content: is 'esp', as that of 'EFI-SYSTEM'; expected at most one",
+        ),
+        (
+            'type = "esp"',
+            'type = "linux-data"',
+            "partition[1].type: is not esp; expected that where the content is 'esp'",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\ntype = "usr-arm64"',
+            "slot.type: is usr-arm64; expected the type of at least one partition",
+        ),
+        (
+            'type = "coreos-usr"\nsize = "48M"\ncontent = "slot"',
+            'type = "linux-data"\nsize = "48M"\ncontent = "slot"',
+            "partition[2].type: is not that of slots; expected coreos-usr (slot.type)",
+        ),
+        (
+            'content = "slot"',
+            "",
+            "partition[2].content: is empty, but priority=1 tries=0 successful=1 would have it booted; expected 0, 0, false",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_what_was_expected(
+    tmp_path: Path, good: str, bad: str, message: str
+) -> None:
+    assert good in GOOD
+    found = refusal(tmp_path, GOOD.replace(good, bad, 1))
+    assert found.startswith(message)
+    assert any(word in found for word in ("expected", "did you mean", "known are", "set that instead", "at most"))
+
+
+def test_no_partitions_is_no_disk(tmp_path: Path) -> None:
+    expected = "partition: there is none; expected at least one [[partition]]"
+    assert refusal(tmp_path, 'image.name = "test"\n') == expected
+
+
+def test_what_is_no_toml_is_told_with_the_line(tmp_path: Path) -> None:
+    assert "is no TOML file" in refusal(tmp_path, '[image]\nname = "test\n')
+    assert "line 2" in refusal(tmp_path, '[image]\nname = "test\n')
+
+
+def test_what_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DefinitionError, match=r"disk\.raw: is no TOML file"):
+        load_definition(path)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("nothing.toml", "No such file"), ("", "Is a directory")])
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(DefinitionError, match=f"cannot be read: {reason}"):
+        load_definition(tmp_path / name)

@@ -1,0 +1,46 @@
+"""The slot of the default image, made of the real packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from image_builder.cache import cache_root
+from image_builder.definition.load import load_definition
+from image_builder.definition.override import with_slot
+from image_builder.progress import SilentProgress
+from image_builder.workshop import Workshop
+from tests.image_builder.erofs import extract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from image_builder.run import SystemRunner
+    from image_builder.target.packages import TargetPackages
+
+MINIMAL = Path(__file__).parents[3] / "examples/minimal.toml"
+
+
+@pytest.fixture(scope="session")
+def write_slot(runner: SystemRunner, target: TargetPackages) -> Callable[..., Path]:
+    """Write the slot of a version and behaviour to a path."""
+
+    def write(path: Path, version: str = "1", behaviour: str = "good") -> Path:
+        definition = with_slot(load_definition(MINIMAL), version, behaviour)
+        Workshop(definition, runner, cache_root(), SilentProgress(), target).write_slot(path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def slot(write_slot: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slot(tmp_path_factory.mktemp("slot") / "slot.img")
+
+
+@pytest.fixture(scope="session")
+def root(slot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the slot, as fsck.erofs extracts them."""
+    return extract(slot, tmp_path_factory.mktemp("root") / "root")

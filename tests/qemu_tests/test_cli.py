@@ -1,0 +1,101 @@
+"""The command ``bootlab``: one line for everything that is wrong."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from qemu_tests import cli
+from qemu_tests.harness.accel import Accelerator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def accelerator(monkeypatch: pytest.MonkeyPatch) -> Accelerator:
+    found = Accelerator("tcg", "there is no /dev/kvm", 0.4)
+    monkeypatch.setattr(cli, "probe", lambda: found)
+    return found
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(4 << 20))
+    return path
+
+
+def bootlab(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def refused(result: Result) -> str:
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    line, rest = result.stderr.split("\n", 1)
+    assert rest == ""
+    return line
+
+
+def test_the_command_line_can_be_shown_instead_of_run(image: Path) -> None:
+    argv = shlex.split(bootlab("boot", image, "--print").stdout)
+    assert argv[0] == "qemu-system-x86_64"
+    assert f"if=none,id=disk,format=raw,file={image}" in argv
+
+
+def test_the_terminal_is_handed_over_to_qemu(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(cli, "_become", lambda _, argv: became.append(argv))
+    result = bootlab("boot", image)
+    assert result.exit_code == 0
+    assert became[0][0] == "qemu-system-x86_64"
+    assert "Leave with Ctrl-A X" in result.stderr
+
+
+def test_an_image_that_is_not_there(tmp_path: Path) -> None:
+    assert refused(bootlab("boot", tmp_path / "none.raw")) == (
+        f"bootlab: {tmp_path}/none.raw: there is no such image; build one with image-builder"
+    )
+
+
+def test_an_update_that_is_not_there(image: Path, tmp_path: Path) -> None:
+    assert "none.update: there is no such image" in refused(
+        bootlab("boot", image, "--update", tmp_path / "none.update")
+    )
+
+
+def test_a_truncated_image(image: Path) -> None:
+    image.write_bytes(bytes(512))
+    assert "it has 512 bytes, too few for a disk with partitions" in refused(bootlab("boot", image))
+
+
+def test_missing_firmware(image: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("qemu_tests.harness.firmware.PLACES", [])
+    monkeypatch.setattr("qemu_tests.harness.firmware.find_firmware.__defaults__", ([(tmp_path / "CODE.fd", tmp_path)],))
+    assert refused(bootlab("boot", image)).endswith("install it (Debian: apt-get install ovmf)")
+
+
+def test_an_image_that_cannot_be_written_is_booted_with_snapshot_only(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_writable", lambda _: False)
+    assert "it cannot be written; give --snapshot" in refused(bootlab("boot", image, "--print"))
+    assert bootlab("boot", image, "--print", "--snapshot").exit_code == 0
+
+
+def test_the_probe_says_what_and_why(accelerator: Accelerator) -> None:
+    assert bootlab("probe").stdout == "tcg: there is no /dev/kvm\n"
+    assert json.loads(bootlab("probe", "--json").stdout) == {
+        "name": accelerator.name,
+        "reason": accelerator.reason,
+        "seconds": accelerator.seconds,
+    }
+
+
+def test_usage_errors_have_their_own_exit_code() -> None:
+    assert bootlab("boot").exit_code == 2

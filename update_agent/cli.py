@@ -1,0 +1,68 @@
+"""The command ``updatectl``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bootselect.cli.errors import ErrorGroup
+from bootselect.cli.target import SlotDisk
+from bootselect.verbs import DEFAULT_TRIES
+from update_agent.errors import UpdateError
+from update_agent.install import install as install_update
+from update_agent.medium import open_medium
+
+if TYPE_CHECKING:
+    from update_agent.install import Report
+
+
+class _Group(ErrorGroup):
+    errors = (*ErrorGroup.errors, UpdateError)
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="slotboot")
+def main() -> None:
+    """Install operating-system updates into the passive slot.
+
+    Exit codes: 0 done, 1 refused or failed, 2 usage.
+    """
+
+
+@main.command()
+@click.argument("medium", type=click.Path(path_type=Path))
+@click.option("--target", help="Disk or image file; by default the disk that the running system came from.")
+@click.option("--slot", help="The slot: partition number, label or UUID; by default the passive one.")
+@click.option("--tries", type=click.IntRange(1, 15), default=DEFAULT_TRIES, show_default=True, help="Attempts.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object.")
+def install(medium: Path, target: str | None, slot: str | None, tries: int, as_json: bool) -> None:
+    """Write the update of MEDIUM into the passive slot, verify it, and arm it for the next boot.
+
+    MEDIUM is a block device or file with an update, or a folder with update.json and slot.img.
+    """
+    with open_medium(medium) as update:
+        found = SlotDisk.find(target, update.slot_type)
+        done = install_update(update, found, slot, tries, _reporter(quiet=as_json))
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+    else:
+        click.echo(
+            f"version {done.version} is in {done.label} (partition {done.partition}): tried {done.tries} times at most"
+        )
+
+
+def _reporter(*, quiet: bool) -> Report:
+    """Plain lines, one for each quarter of each step."""
+    shown: set[tuple[str, int]] = set()
+
+    def report(what: str, done: int, total: int) -> None:
+        quarter = done * 4 // total
+        if not quiet and (what, quarter) not in shown:
+            shown.add((what, quarter))
+            click.echo(f"{what}: {done * 100 // total} % of {total} bytes", err=True)
+
+    return report

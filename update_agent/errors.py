@@ -1,0 +1,56 @@
+"""Errors of the update agent: one class per situation."""
+
+from __future__ import annotations
+
+
+class UpdateError(Exception):
+    """Base of everything that the update agent raises on purpose."""
+
+
+class MediumError(UpdateError):
+    """The update medium cannot be read, or what it says of itself cannot be. Nothing was written."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: no usable update: {problem}")
+        self.path = path
+
+
+class TooLargeError(UpdateError):
+    """The slot image is larger than the slot. Nothing was written."""
+
+    def __init__(self, path: str, size: int, label: str, capacity: int) -> None:
+        super().__init__(
+            f"{path}: the slot image has {size} bytes but slot {label} has only {capacity}; build a smaller image, or disks "
+            "with larger slots"
+        )
+        self.path, self.size, self.capacity = path, size, capacity
+
+
+class SlotBusyError(UpdateError):
+    """The slot is mounted, or another installation writes it. Nothing was written."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: the slot cannot be written now: {problem}")
+        self.path = path
+
+
+class SlotWriteError(UpdateError):
+    """Writing the slot failed. The slot is 0/0/0 and will not be booted; the active slot is as it was."""
+
+    def __init__(self, path: str, offset: int, problem: str) -> None:
+        super().__init__(
+            f"{path}: writing the slot failed at byte {offset}: {problem}; it stays out of use (0/0/0), the running system "
+            "is not affected"
+        )
+        self.path, self.offset = path, offset
+
+
+class VerifyError(UpdateError):
+    """What was read has another checksum than the update names. The slot is 0/0/0 and will not be booted."""
+
+    def __init__(self, path: str, what: str, found: str, expected: str) -> None:
+        super().__init__(
+            f"{path}: {what} has the SHA-256 {found}, the update names {expected}; the slot stays out of use (0/0/0), fetch "
+            "the update again or check the disk"
+        )
+        self.path, self.found, self.expected = path, found, expected
