@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_STARTED_BY = '[ "$PPID" -eq "$0" ] && exec "$@"'
+"""For sh: become the program, unless the parent died before the signal of its death was asked for."""
+
+
 class Process:
     """A child process that is killed when its parent dies: an orphan would keep the lock of its image.
 
@@ -24,8 +28,9 @@ class Process:
     def __init__(self, argv: Sequence[str], stderr: Path, pass_fds: Sequence[int] = ()) -> None:
         """Start ``argv``; ``stderr`` is the file for what it says. Raises MissingToolError."""
         self.argv, self._stderr = tuple(argv), stderr
-        # Not preexec_fn: it is not safe in a program with threads. setpriv becomes the program, so the pid is the same.
-        command = [find_tool("setpriv"), "--pdeathsig", "KILL", find_tool(argv[0]), *argv[1:]]
+        # Not preexec_fn: it is not safe in a program with threads. Each becomes the next one, so the pid is the same.
+        command = [find_tool("setpriv"), "--pdeathsig", "KILL"]
+        command += [find_tool("sh"), "-c", _STARTED_BY, str(os.getpid()), find_tool(argv[0]), *argv[1:]]
         with stderr.open("wb") as file:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=pass_fds, start_new_session=True
