@@ -84,4 +84,4 @@ def _mount(argv: list[str], path: Path) -> None:
         raise MediumError(str(path), f"the program {argv[0]} is missing") from error
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise MediumError(str(path), said[-1] if said else f"{argv[0]} exited with {done.returncode}")
+        raise MediumError(str(path), said[0] if said else f"{argv[0]} exited with {done.returncode}")
