@@ -162,6 +162,10 @@ class Machine:
         """Run a shell command in the slot. Raises WaitTimeoutError, UnexpectedBoundaryError and MachineDiedError."""
         return self._on("take an order", "on").run(command, self._deadline(seconds, ORDER_SECONDS))
 
+    def type_line(self, text: str) -> None:
+        """Type on the serial console, and press Enter: for a shell that no slot has started."""
+        self._on("be typed on", "on").type_line(text)
+
     def order(self, command: str) -> None:
         """Give the slot a shell command and do not wait for its end."""
         self._on("take an order", "on").order(command)

@@ -71,6 +71,7 @@ class PowerCycle:
         self.console = Console(log, self._bell)
         self.control = ControlPort(lambda data: self._reader.send(control, data, QUIT_SECONDS), self._bell)
         self.qmp = Qmp(monitor, self._reader, self._bell)
+        self._serial = serial
         self._reader.watch(serial, self.console.feed, self.console.end)
         self._reader.watch(control, self.control.feed, self.control.end)
         self._reader.watch_end(self._process.pid, self._bell.ring)
@@ -137,6 +138,11 @@ class PowerCycle:
             if self._process.wait(QUIT_SECONDS):
                 raise self._died() from error
             raise
+
+    def type_line(self, text: str) -> None:
+        """Type on the serial console, and press Enter. Raises MachineDiedError and UnexpectedBoundaryError."""
+        self._check_running("somebody who types")
+        self._reader.send(self._serial, f"{text}\n".encode(), QUIT_SECONDS)
 
     def wait_for_hello(self, seconds: float) -> Hello:
         """The greeting of the slot. Raises WaitTimeoutError, UnexpectedBoundaryError, MachineDiedError."""

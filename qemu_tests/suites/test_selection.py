@@ -96,7 +96,7 @@ def test_nothing_bootable_ends_in_the_configured_action(
     assert machine.wait_for_boundary().kind == kind
 
 
-def test_nothing_bootable_is_a_shell_that_says_what_helps(
+def test_nothing_bootable_is_a_shell_that_says_what_helps_and_that_helps(
     disk_with: Callable[..., Path], slotboot_machines: MakeMachine
 ) -> None:
     machine = slotboot_machines(disk_with(USR_A=(1, 0, 0), USR_B=(0, 0, 0)), "rescue")
@@ -104,6 +104,15 @@ def test_nothing_bootable_is_a_shell_that_says_what_helps(
     machine.wait_for_line("no slot could be booted; action: rescue")
     for helps in ("bootselect status", "bootselect mark-good SLOT", "reboot -f"):
         machine.wait_for_line(helps)
+    machine.type_line("bootselect status")
+    machine.wait_for_line("^/dev/vda: USR-A 1/0/0, USR-B 0/0/0")
+    machine.type_line("bootselect mark-good USR-B")
+    machine.wait_for_line("^/dev/vda: USR-A 1/0/0, USR-B 2/0/1")
+    machine.type_line("reboot -f")
+    assert machine.wait_for_boundary().kind == "reboot"
+    assert machine.judge().slots == {"USR-A": "1/0/0", "USR-B": "2/0/1"}
+    machine.resume()
+    assert machine.wait_for_hello().label == "USR-B"
 
 
 def test_the_last_resort_is_a_proven_slot_of_priority_0(

@@ -80,11 +80,16 @@ def order(line: bytes) -> None:
         os.write(CONTROL, b"done %s 0 %s\n" % (number, base64.b64encode(word.encode())))
 
 
+def typed(line: bytes) -> None:
+    os.write(SERIAL, b"sh: %s: not found\n" % line)
+
+
 def main() -> None:
     qmp({"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "capabilities": []}})
     selector = selectors.DefaultSelector()
     selector.register(MONITOR, selectors.EVENT_READ, Stream(json_values, command))
     selector.register(CONTROL, selectors.EVENT_READ, Stream(lines, order))
+    selector.register(SERIAL, selectors.EVENT_READ, Stream(lines, typed))
     while True:
         for key, _ in selector.select():
             data = os.read(key.fd, 65536)

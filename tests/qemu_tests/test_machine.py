@@ -52,6 +52,15 @@ def machine(lab: Lab, image: SlotImage) -> Iterator[Machine]:
         yield machine
 
 
+def test_somebody_can_type_on_the_console(machine: Machine) -> None:
+    machine.boot()
+    machine.type_line("halp")
+    machine.wait_for_line("sh: halp: not found")
+    machine.power_cut()
+    with pytest.raises(MachineStateError, match="be typed on"):
+        machine.type_line("halp")
+
+
 def test_a_life_of_reboots_and_power_cuts(machine: Machine, tmp_path: Path) -> None:
     assert machine.state == "off"
     machine.boot()
