@@ -13,6 +13,7 @@ import pytest
 from qemu_tests.harness.hardware import DirectKernel, Hardware
 from qemu_tests.harness.once import once
 from qemu_tests.harness.tools import run_tool
+from qemu_tests.suites.debian import build_in_debian
 
 if TYPE_CHECKING:
     from qemu_tests.harness.machine import Machine
@@ -50,14 +51,7 @@ def foreign(slotboot_folder: Path) -> Path:
     def build() -> str:
         folder = slotboot_folder / "foreign"
         folder.mkdir()
-        hook = folder / "install.sh"
-        hook.write_text(INSTALL)
-        run_tool(
-            *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
-            *("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*"),
-            f'--customize-hook=cd "{ROOT}" && sh "{hook}" "$1" "{folder}"',
-            *("bookworm", "/dev/null"),
-        )
+        build_in_debian(PACKAGES, INSTALL, folder, folder)
         return str(folder)
 
     return Path(once(slotboot_folder, "foreign", build))

@@ -12,15 +12,14 @@ import pytest
 from image_builder.api import build_image, load_definition
 from qemu_tests.harness.hardware import Hardware
 from qemu_tests.harness.once import once
-from qemu_tests.harness.tools import run_tool
+from qemu_tests.suites.debian import build_in_debian
 
 if TYPE_CHECKING:
     from qemu_tests.harness.machine import Machine
     from qemu_tests.plugin import MakeMachine
 
 pytestmark = pytest.mark.vm
-ROOT = Path(__file__).parents[2]
-DEFINITION = ROOT / "examples" / "minimal.toml"
+DEFINITION = Path(__file__).parents[2] / "examples" / "minimal.toml"
 PACKAGES = ("systemd-sysv", "dbus", "python3", "python3-click", "python3-crcmod")
 UNHEALTHY = "slotboot.test=unhealthy"
 INSTALL = rf"""
@@ -52,14 +51,8 @@ def debian_slot(slotboot_folder: Path) -> Path:
     def build() -> str:
         folder = slotboot_folder / "debian"
         folder.mkdir()
-        hook, slot = folder / "install.sh", folder / "debian.erofs"
-        hook.write_text(INSTALL)
-        run_tool(
-            *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
-            *("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*"),
-            f'--customize-hook=cd "{ROOT}" && sh "{hook}" "$1" "{slot}"',
-            *("bookworm", "/dev/null"),
-        )
+        slot = folder / "debian.erofs"
+        build_in_debian(PACKAGES, INSTALL, folder, slot)
         return str(slot)
 
     return Path(once(slotboot_folder, "debian-slot", build))
