@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ENTRY = Struct(ENTRY_FORMAT)
 MIN_ENTRY_SIZE = _ENTRY.size
 _UNUSED = bytes(16)
+_ATTRIBUTES_AT, _ATTRIBUTES_END = 48, 56
 _NAME_BYTES = 72
 
 
@@ -43,10 +44,6 @@ class Partition(Record):
     def sectors(self) -> int:
         """Size in sectors."""
         return self.last_lba - self.first_lba + 1
-
-    def with_attributes(self, attributes: Attributes) -> Partition:
-        """A copy with other attribute bits."""
-        return Partition(self.type_guid, self.unique_guid, self.first_lba, self.last_lba, attributes, self.name)
 
 
 def encode_partition(partition: Partition, *, legal: bool = True) -> bytes:
@@ -119,17 +116,22 @@ class EntryArray(bytes):
             if fields[0] != _UNUSED:
                 yield index, fields
 
-    def get(self, index: int) -> Partition | None:
-        """The partition of this number, or None where its entry is unused; the others are not decoded."""
+    def is_used(self, index: int) -> bool:
+        """Whether there is an entry of this number, and a partition in it."""
         at = (index - 1) * self.entry_size
-        if not 0 <= at < len(self) or self.startswith(_UNUSED, at):
-            return None
-        return self.entry(index)
+        return 0 <= at < len(self) and not self.startswith(_UNUSED, at)
 
     def entry(self, index: int) -> Partition:
         """Entry ``index`` whatever it holds; an unused one has the zero GUID as its type."""
         at = (index - 1) * self.entry_size
         return _decode(*_ENTRY.unpack_from(self, at))
+
+    def with_attributes(self, index: int, attributes: Attributes) -> EntryArray:
+        """A copy in which entry ``index`` has other attribute bits. The rest of it stays, be it as illegal as it may."""
+        at = (index - 1) * self.entry_size
+        changed = bytearray(self)
+        changed[at + _ATTRIBUTES_AT : at + _ATTRIBUTES_END] = attributes.to_bytes(8, "little")
+        return EntryArray(changed, self.entry_size)
 
     def with_entry(self, index: int, partition: Partition | None) -> EntryArray:
         """A copy with entry ``index`` replaced, or zeroed for None. The reserved tail of a used entry stays."""

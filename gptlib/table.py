@@ -97,10 +97,8 @@ class Table(Record):
 
     def partition(self, index: int) -> Partition:
         """The partition with this number. Raises TableError when the entry is unused."""
-        partition = self.entries.get(index)
-        if partition is None:
-            raise TableError(f"there is no partition {index}; used: {list(self.partitions)}")
-        return partition
+        self._check_used(index)
+        return self.entries.entry(index)
 
     def find(
         self, *, type_guid: Guid | None = None, unique_guid: Guid | None = None, label: str | None = None
@@ -116,7 +114,8 @@ class Table(Record):
 
     def with_attributes(self, index: int, attributes: Attributes) -> Table:
         """Change the attribute bits of one partition. Raises TableError when there is none."""
-        return self._with_entry(index, self.partition(index).with_attributes(attributes))
+        self._check_used(index)
+        return self._replace(entries=self.entries.with_attributes(index, attributes))
 
     def add(self, partition: Partition, index: int | None = None) -> Table:
         """Fill a free entry, by default the first. Raises TableError for an illegal place, overlap or duplicate GUID."""
@@ -133,13 +132,13 @@ class Table(Record):
         if not 1 <= index <= self.entries.capacity:
             raise TableError(f"there is no entry {index}; this table has entries 1 to {self.entries.capacity}")
         if not _new:
-            self.partition(index)
+            self._check_used(index)
         self._check_place(index, partition)
         return self._with_entry(index, partition)
 
     def remove(self, index: int) -> Table:
         """Zero one entry. Raises TableError when it is unused."""
-        self.partition(index)
+        self._check_used(index)
         return self._with_entry(index, None)
 
     def resize(self, index: int, sectors: int) -> Table:
@@ -187,6 +186,10 @@ class Table(Record):
 
     def _with_entry(self, index: int, partition: Partition | None) -> Table:
         return self._replace(entries=self.entries.with_entry(index, partition))
+
+    def _check_used(self, index: int) -> None:
+        if not self.entries.is_used(index):
+            raise TableError(f"there is no partition {index}; used: {list(self.partitions)}")
 
     def _check_place(self, index: int, partition: Partition) -> None:
         first, last = partition.first_lba, partition.last_lba

@@ -86,7 +86,7 @@ def _changed(table: Table, number: int | None, wanted: _Wanted) -> Table:
         return table.remove(number)
     old = table.partitions[number]
     new = wanted.partition(old)
-    if new == old.with_attributes(new.attributes):
+    if new == old._replace(attributes=new.attributes):
         return table.with_attributes(number, new.attributes)
     return table.change(number, new)
 

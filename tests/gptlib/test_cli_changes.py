@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,6 +125,20 @@ def test_an_attribute_changes_even_where_the_table_is_illegal(
     assert gptctl("add", "-i", 1, "-S", 1, path)[0] == 0
     assert gptctl("add", "-i", 1, "-s", 10, path)[0] == 0
     assert gptctl("verify", path)[0] == 0
+
+
+def test_next_counts_the_try_of_a_slot_whose_place_is_illegal(
+    gptctl: Callable[..., tuple[int, str, str]], ram: Path
+) -> None:
+    """It ends before it starts: it will not boot, and only with its tries counted does another boot take the next one."""
+    from tests.gptlib.handmade import Entry
+
+    path = ram / "disk.img"
+    slots = {1: Entry(300, 100, "A", attributes=0x0022 << 48), 2: Entry(400, 500, "B", attributes=0x0101 << 48)}
+    path.write_bytes(Gpt(entries=slots).image())
+    assert gptctl("next", path) == (0, f"{slots[1].guid}\n", "")
+    after = {1: replace(slots[1], attributes=0x0012 << 48), 2: slots[2]}
+    assert path.read_bytes() == Gpt(entries=after).image()
 
 
 def test_add_repairs_what_is_damaged(gptctl: Callable[..., tuple[int, str, str]], path: Path) -> None:
