@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 else:
     from _operator import itemgetter
 
+    _new_tuple = tuple.__new__
+
     class _RecordType(type):
         def __new__(mcs, name, bases, namespace):
             if bases == (tuple,):
@@ -27,18 +29,19 @@ else:
             fields = tuple(namespace.get("__annotations__", ()))
             defaults = {field: namespace.pop(field) for field in fields if field in namespace}
             namespace.update({field: property(itemgetter(place)) for place, field in enumerate(fields)})
-            namespace.update(__slots__=(), _fields=fields, _field_defaults=defaults)
+            namespace.update(__slots__=(), _fields=fields, _field_defaults=defaults, _arity=len(fields))
             return super().__new__(mcs, name, bases, namespace)
 
     class Record(tuple, metaclass=_RecordType):
         __slots__ = ()
         _fields = ()
+        _arity = 0
         _field_defaults = {}
 
         def __new__(cls, *values, **named):
-            if named or len(values) != len(cls._fields):
+            if named or len(values) != cls._arity:
                 values = cls._complete(values, named)
-            return tuple.__new__(cls, values)
+            return _new_tuple(cls, values)
 
         @classmethod
         def _make(cls, values):
@@ -55,9 +58,11 @@ else:
             return [known[field] for field in cls._fields]
 
         def _replace(self, **named):
-            values = [named.pop(field, value) for field, value in zip(self._fields, self, strict=True)]
-            if named:
-                raise TypeError(f"{type(self).__name__} has no field {', '.join(named)}")
+            values = list(self)
+            for field, value in named.items():
+                if field not in self._fields:
+                    raise TypeError(f"{type(self).__name__} has no field {field}")
+                values[self._fields.index(field)] = value
             return tuple.__new__(type(self), values)
 
         def _asdict(self):

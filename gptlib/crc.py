@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import crcmod.crcmod
 
-from gptlib.layout.zeros import AFTER_ZEROS
+from gptlib.layout.zeros import AFTER_ZEROS, ARRAY_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _XOR_OUT = 0xFFFFFFFF
-_UNIT = 128
+_ZEROS = memoryview(bytes(ARRAY_BYTES))
+_CUTS = tuple((end, _ZEROS[end:], table) for end, table in AFTER_ZEROS)
 
 crc32: Callable[[bytes], int] = crcmod.crcmod.mkCrcFun(0x104C11DB7, initCrc=0, rev=True, xorOut=_XOR_OUT)
 """CRC-32 of the given bytes, an unsigned 32-bit number."""
@@ -20,31 +21,27 @@ crc32: Callable[[bytes], int] = crcmod.crcmod.mkCrcFun(0x104C11DB7, initCrc=0, r
 def crc32_of_array(data: bytes) -> int:
     """CRC-32 of an entry array. The zeros at its end, most of nearly every array, are not looked at one by one.
 
-    What 128 * 2^n zero bytes do to the register is a linear map, known beforehand. In Python, without crcmod's C extension,
-    this is the difference between 2 ms and 0.1 ms an array.
+    What they do to the register is a linear map, known beforehand for the 16 KiB that all but a few disks have (UEFI 2.10
+    section 5.3.1 asks for no less). In Python, without crcmod's C extension, this is the difference between 2 ms and 0.1 ms.
     """
-    end, runs = len(data), []
-    unit, rest = divmod(end, _UNIT)
-    level = unit.bit_length() - 2
-    if rest or unit & (unit - 1) or level >= len(AFTER_ZEROS):
-        return crc32(data)
-    while level >= 0 and data.startswith(bytes(_UNIT << level), end - (_UNIT << level)):
-        end -= _UNIT << level
-        runs.append(AFTER_ZEROS[level])
-        level -= 1
-    register = crc32(data[:end]) ^ _XOR_OUT
-    for columns in reversed(runs):
-        register = _after(columns, register)
-    return register ^ _XOR_OUT
+    if len(data) == ARRAY_BYTES:
+        for end, zeros, table in _CUTS:
+            if data.startswith(zeros, end):
+                return _after(table, crc32(data[:end]) ^ _XOR_OUT) ^ _XOR_OUT
+    return crc32(data)
 
 
-def _after(columns: tuple[int, ...], register: int) -> int:
-    result = 0
-    for column in columns:
-        if register & 1:
-            result ^= column
-        register >>= 1
-    return result
+def _after(table: tuple[int, ...], register: int) -> int:
+    return (
+        table[register & 15]
+        ^ table[16 + (register >> 4 & 15)]
+        ^ table[32 + (register >> 8 & 15)]
+        ^ table[48 + (register >> 12 & 15)]
+        ^ table[64 + (register >> 16 & 15)]
+        ^ table[80 + (register >> 20 & 15)]
+        ^ table[96 + (register >> 24 & 15)]
+        ^ table[112 + (register >> 28)]
+    )
 
 
 def uses_c_extension() -> bool:

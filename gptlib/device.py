@@ -71,11 +71,13 @@ class FileDevice:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write at ``offset``. Raises WriteError; sectors before the failing one may have been written."""
-        while data:
+        while True:
             try:
                 done = os.pwrite(self.fd, data, offset)
             except OSError as error:
                 raise WriteError(self.path, offset, len(data), _reason(error)) from error
+            if done == len(data):
+                return
             offset, data = offset + done, data[done:]
 
     def flush(self) -> None:

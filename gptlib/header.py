@@ -52,7 +52,11 @@ def header_crc(sector: bytes, size: int) -> int:
 
 def encode_header(table: Table, *, primary: bool) -> bytes:
     """The sector of the primary or backup header of a table, with its CRC."""
-    here, there = (1, table.backup_lba) if primary else (table.backup_lba, 1)
+    if primary:
+        here, there, entries_lba, tail = 1, table.backup_lba, table.primary_entries_lba, table.primary_tail
+    else:
+        here, there, entries_lba, tail = table.backup_lba, 1, table.backup_entries_lba, table.backup_tail
+    entries = table.entries
     fields = _HEADER.pack(
         SIGNATURE,
         table.revision,
@@ -64,12 +68,11 @@ def encode_header(table: Table, *, primary: bool) -> bytes:
         table.first_usable_lba,
         table.last_usable_lba,
         table.disk_guid,
-        table.primary_entries_lba if primary else table.backup_entries_lba,
-        table.entries.capacity,
-        table.entries.entry_size,
-        table.entries.crc32,
+        entries_lba,
+        entries.capacity,
+        entries.entry_size,
+        entries.crc32,
     )
-    tail = table.primary_tail if primary else table.backup_tail
     sector = (fields + tail).ljust(table.sector_size, b"\0")
-    crc = header_crc(sector, table.header_size)
+    crc = crc32(sector[: table.header_size])
     return sector[:_CRC_AT] + crc.to_bytes(4, "little") + sector[_CRC_END:]

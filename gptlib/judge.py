@@ -11,11 +11,12 @@ from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, array_sectors, valid_entr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from gptlib.window import Window
 
 PRIMARY, BACKUP = "primary", "backup"
+_USED_SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE)
 
 
 class Copy(Record):
@@ -36,63 +37,47 @@ class Copy(Record):
         """Whether header and entries are complete and belong together."""
         return self.header_ok and self.entries_ok
 
+    @property
+    def is_legacy(self) -> bool:
+        """Whether a sound header has ChromeOS's own signature."""
+        return self.header_ok and self.header is not None and self.header.signature == LEGACY_SIGNATURE
 
-def _error(code: str, where: str, message: str) -> Finding:
-    return Finding(code, ERROR, where, message)
 
+def _header_errors(header: Header, sector: bytes, where: str, lba: int, total: int) -> list[Finding]:
+    errors: list[Finding] = []
 
-def _header_errors(header: Header, sector: bytes, where: str, lba: int, total: int) -> Iterator[Finding]:
+    def error(code: str, message: str) -> None:
+        errors.append(Finding(code, ERROR, where, message))
+
+    size, entry_size = header.header_size, header.entry_size
     if header.revision >> 16 != 1:
-        yield _error("revision", where, f"header revision is {header.revision:#010x}; expected 0x00010000")
-    if not HEADER_SIZE <= header.header_size <= len(sector):
-        yield _error("header-size", where, f"header size is {header.header_size}; expected 92 to {len(sector)} bytes")
-    elif header_crc(sector, header.header_size) != header.header_crc32:
-        yield _error("header-crc", where, f"header CRC is {header.header_crc32:#010x}, which its contents do not have")
+        error("revision", f"header revision is {header.revision:#010x}; expected 0x00010000")
+    if not HEADER_SIZE <= size <= len(sector):
+        error("header-size", f"header size is {size}; expected 92 to {len(sector)} bytes")
+    elif header_crc(sector, size) != header.header_crc32:
+        error("header-crc", f"header CRC is {header.header_crc32:#010x}, which its contents do not have")
     if header.my_lba != lba:
-        yield _error("my-lba", where, f"the header in sector {lba} says that it stands in sector {header.my_lba}")
-    if not valid_entry_size(header.entry_size):
-        yield _error("entry-size", where, f"entry size is {header.entry_size}; expected 128 * 2^n bytes")
-    elif not 1 <= header.entry_count <= MAX_ARRAY_BYTES // header.entry_size:
-        yield _error(
-            "entry-count", where, f"{header.entry_count} entries of {header.entry_size} bytes are not plausible"
-        )
+        error("my-lba", f"the header in sector {lba} says that it stands in sector {header.my_lba}")
+    if not valid_entry_size(entry_size):
+        error("entry-size", f"entry size is {entry_size}; expected 128 * 2^n bytes")
+    elif not 1 <= header.entry_count <= MAX_ARRAY_BYTES // entry_size:
+        error("entry-count", f"{header.entry_count} entries of {entry_size} bytes are not plausible")
     else:
-        yield from _range_errors(header, where, len(sector), total)
+        _check_ranges(header, len(sector), total, error)
+    return errors
 
 
-def _range_errors(header: Header, where: str, sector_size: int, total: int) -> Iterator[Finding]:
-    first, last = header.first_usable_lba, header.last_usable_lba
-    if not 2 < first <= last + 1:
-        yield _error("usable-range", where, f"usable sectors are said to be {first} to {last}")
-    start = header.entries_lba
+def _check_ranges(header: Header, sector_size: int, total: int, error: Callable[[str, str], None]) -> None:
+    first, last, start = header.first_usable_lba, header.last_usable_lba, header.entries_lba
     end = start + array_sectors(header.entry_count * header.entry_size, sector_size) - 1
+    if not 2 < first <= last + 1:
+        error("usable-range", f"usable sectors are said to be {first} to {last}")
     if start < 2 or end >= total:
-        yield _error(
-            "entries-range", where, f"entries in sectors {start} to {end} lie outside the disk (2 to {total - 1})"
-        )
+        error("entries-range", f"entries in sectors {start} to {end} lie outside the disk (2 to {total - 1})")
     elif start <= last and first <= end:
-        yield _error(
-            "entries-range", where, f"entries in sectors {start} to {end} lie among the partitions' ({first} to {last})"
-        )
+        error("entries-range", f"entries in sectors {start} to {end} lie among the partitions' ({first} to {last})")
     elif start <= header.my_lba <= end:
-        yield _error("entries-range", where, f"entries in sectors {start} to {end} cover their own header")
-
-
-def _judge_header(window: Window, where: str, lba: int, sector_size: int) -> Copy:
-    def copy(header: Header | None, sector: bytes, findings: list[Finding], *, ignored: bool = False) -> Copy:
-        return Copy(where, lba, sector, header, not findings, b"", False, ignored, tuple(findings))
-
-    try:
-        sector = window.get(lba * sector_size, sector_size)
-    except ReadError as error:
-        return copy(None, b"", [_error("unreadable", where, f"the header in sector {lba} cannot be read ({error})")])
-    if sector.startswith(IGNORED_SIGNATURES):
-        finding = Finding("ignored", NOTE, where, "marked IGNOREME (ChromeOS): it is neither used nor written")
-        return copy(None, sector, [finding], ignored=True)
-    if not sector.startswith((SIGNATURE, LEGACY_SIGNATURE)):
-        return copy(None, sector, [_error("signature", where, f"no 'EFI PART' at the start of sector {lba}")])
-    header = decode_header(sector)
-    return copy(header, sector, list(_header_errors(header, sector, where, lba, window.size // sector_size)))
+        error("entries-range", f"entries in sectors {start} to {end} cover their own header")
 
 
 def judge_copy(window: Window, where: str, lba: int, sector_size: int, twin: Copy | None = None) -> Copy:
@@ -100,23 +85,39 @@ def judge_copy(window: Window, where: str, lba: int, sector_size: int, twin: Cop
 
     ``twin`` is the other copy, judged before: an array of the same bytes has the same CRC and is not summed up again.
     """
-    copy = _judge_header(window, where, lba, sector_size)
-    header = copy.header
-    if header is None or not copy.header_ok:
-        return copy
-    length = header.entry_count * header.entry_size
     try:
-        entries = window.get(header.entries_lba * sector_size, length)
+        sector = window.get(lba * sector_size, sector_size)
     except ReadError as error:
-        finding = _error("unreadable", where, f"the entries in sector {header.entries_lba} cannot be read ({error})")
-        return copy._replace(findings=(*copy.findings, finding))
+        finding = Finding("unreadable", ERROR, where, f"the header in sector {lba} cannot be read ({error})")
+        return Copy(where, lba, b"", None, False, b"", False, False, (finding,))
+    if not sector.startswith(_USED_SIGNATURES):
+        return _without_header(where, lba, sector)
+    header = decode_header(sector)
+    errors = _header_errors(header, sector, where, lba, window.size // sector_size)
+    if errors:
+        return Copy(where, lba, sector, header, False, b"", False, False, tuple(errors))
+    try:
+        entries = window.get(header.entries_lba * sector_size, header.entry_count * header.entry_size)
+    except ReadError as error:
+        message = f"the entries in sector {header.entries_lba} cannot be read ({error})"
+        finding = Finding("unreadable", ERROR, where, message)
+        return Copy(where, lba, sector, header, True, b"", False, False, (finding,))
     if twin is not None and twin.entries_ok and twin.header is not None and twin.entries == entries:
-        ok = twin.header.entries_crc32 == header.entries_crc32
+        # From here on they are one object: to compare them again costs nothing.
+        entries, crc = twin.entries, twin.header.entries_crc32
     else:
-        ok = crc32_of_array(entries) == header.entries_crc32
-    if ok:
-        return Copy(where, lba, copy.sector, header, True, entries, True, False, copy.findings)
-    finding = _error(
-        "entries-crc", where, f"entries do not have the CRC {header.entries_crc32:#010x} that the header names"
-    )
-    return copy._replace(entries=entries, findings=(*copy.findings, finding))
+        crc = crc32_of_array(entries)
+    if crc == header.entries_crc32:
+        return Copy(where, lba, sector, header, True, entries, True, False, ())
+    message = f"entries do not have the CRC {header.entries_crc32:#010x} that the header names"
+    finding = Finding("entries-crc", ERROR, where, message)
+    return Copy(where, lba, sector, header, True, entries, False, False, (finding,))
+
+
+def _without_header(where: str, lba: int, sector: bytes) -> Copy:
+    ignored = sector.startswith(IGNORED_SIGNATURES)
+    if ignored:
+        finding = Finding("ignored", NOTE, where, "marked IGNOREME (ChromeOS): it is neither used nor written")
+    else:
+        finding = Finding("signature", ERROR, where, f"no 'EFI PART' at the start of sector {lba}")
+    return Copy(where, lba, sector, None, False, b"", False, ignored, (finding,))

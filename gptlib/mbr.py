@@ -2,53 +2,45 @@
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, calcsize
 
-from gptlib._record import Record
 from gptlib.layout.compiled import MBR_FORMAT, RECORD_FORMAT
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_MBR, _RECORD = Struct(MBR_FORMAT), Struct(RECORD_FORMAT)
-MBR_BYTES = _MBR.size
+_RECORD = Struct(RECORD_FORMAT)
+MBR_BYTES = calcsize(MBR_FORMAT)
 SIGNATURE = 0xAA55
 PROTECTIVE_TYPE = 0xEE
 ABSENT, PROTECTIVE, HYBRID, FOREIGN = "absent", "protective", "hybrid", "foreign"
 _MAX_SECTORS = 0xFFFFFFFF
-_RECORDS_AT = 446
+_RECORDS_AT, _RECORDS_END = 446, 510
+_OS_TYPE_AT = 4
 
 
-class MbrRecord(Record):
-    """One of the four partition records of an MBR."""
-
-    boot_indicator: int
-    starting_chs: bytes
-    os_type: int
-    ending_chs: bytes
-    starting_lba: int
-    size_in_lba: int
+def _types(block: bytes) -> bytes:
+    """The types of the four partition records, 0 for an unused one; none where there is no MBR."""
+    if len(block) < MBR_BYTES or int.from_bytes(block[_RECORDS_END:MBR_BYTES], "little") != SIGNATURE:
+        return b""
+    return block[_RECORDS_AT + _OS_TYPE_AT : _RECORDS_END : _RECORD.size]
 
 
-def decode_records(block: bytes) -> tuple[MbrRecord, ...]:
-    """The used records of the first 512 bytes of a disk; none when the signature 0xAA55 is missing."""
-    if len(block) < MBR_BYTES:
-        return ()
-    *_, records, signature = _MBR.unpack_from(block)
-    if signature != SIGNATURE:
-        return ()
-    return tuple(MbrRecord(*fields) for fields in _RECORD.iter_unpack(records) if fields[2])
+def classify(block: bytes) -> str:
+    """What the first 512 bytes of a disk are.
 
-
-def classify(records: Iterable[MbrRecord]) -> str:
-    """``absent`` (no records), ``protective``, ``hybrid`` (0xEE beside others) or ``foreign`` (no 0xEE)."""
-    types = {record.os_type for record in records}
+    ``absent`` (no signature 0xAA55, or no records), ``protective``, ``hybrid`` (0xEE beside others) or ``foreign`` (no 0xEE).
+    """
+    types = set(_types(block)) - {0}
     if not types:
         return ABSENT
     if PROTECTIVE_TYPE not in types:
         return FOREIGN
     return PROTECTIVE if types == {PROTECTIVE_TYPE} else HYBRID
+
+
+def protected_sectors(block: bytes) -> int:
+    """What the protective record of an MBR that is ``protective`` or ``hybrid`` gives as its size."""
+    number = _types(block).index(PROTECTIVE_TYPE)
+    *_, size = _RECORD.unpack_from(block, _RECORDS_AT + number * _RECORD.size)
+    return int(size)
 
 
 def protective_size(total_sectors: int) -> int:

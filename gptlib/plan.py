@@ -22,7 +22,7 @@ from gptlib.judge import BACKUP, PRIMARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable
 
     from gptlib.table import Table
 
@@ -45,25 +45,25 @@ Epoch = tuple[Write, ...]
 """Writes in no particular order, to be followed by one flush."""
 
 
-class _View:
-    """The disk as it will be after the epochs planned so far."""
+class _Plan:
+    """The epochs planned so far, and the disk as it will be after them."""
 
     def __init__(self, read: ReadSectors, sector_size: int) -> None:
+        self.epochs: list[Epoch] = []
         self._read, self._size = read, sector_size
-        self._planned: dict[int, bytes] = {}
+        self._planned: list[Write] = []
+        self._compared: tuple[bytes, bytes, list[int]] = (b"", b"", [])
 
-    def _current(self, lba: int, count: int) -> bytes | None:
-        """``count`` sectors, or None where the disk cannot be read."""
-        data, size = self._read(lba, count), self._size
-        if len(data) < count * size:
-            return None
-        for number, sector in self._planned.items():
-            if lba <= number < lba + count:
-                at = (number - lba) * size
-                data = data[:at] + sector + data[at + size :]
-        return data
+    def add(self, regions: Iterable[Region]) -> None:
+        """Plan the epoch after which ``regions`` hold what they are to hold; none when they do."""
+        epoch: list[Write] = []
+        for lba, data in regions:
+            epoch += self._changes(lba, data)
+        if epoch:
+            self.epochs.append(tuple(epoch))
+            self._planned += epoch
 
-    def changes(self, lba: int, data: bytes) -> list[Write]:
+    def _changes(self, lba: int, data: bytes) -> list[Write]:
         """The runs of sectors in which the disk differs from ``data``; a last partial sector keeps its tail."""
         size = self._size
         count = -(-len(data) // size)
@@ -75,29 +75,53 @@ class _View:
             return []
         if len(data) < len(current):
             data += current[len(data) :]
-        runs: list[tuple[int, int]] = []
-        for at in _differing(data, current, size):
-            if runs and runs[-1][1] == at:
-                runs[-1] = (runs[-1][0], at + size)
-            else:
-                runs.append((at, at + size))
-        return [Write(lba + start // size, data[start:end]) for start, end in runs]
+        if count == 1:
+            return [Write(lba, data)]
+        return _runs(lba, data, self._differing(data, current), size)
 
-    def apply(self, epoch: Epoch) -> None:
-        size = self._size
-        for write in epoch:
-            for number in range(len(write.data) // size):
-                self._planned[write.lba + number] = write.data[number * size : (number + 1) * size]
+    def _current(self, lba: int, count: int) -> bytes | None:
+        """``count`` sectors, or None where the disk cannot be read."""
+        data, size = self._read(lba, count), self._size
+        if len(data) < count * size:
+            return None
+        for first, planned in self._planned:
+            at = (first - lba) * size
+            if -len(planned) < at < len(data):
+                start = max(at, 0)
+                part = planned[start - at : len(data) - at]
+                data = data[:start] + part + data[start + len(part) :]
+        return data
+
+    def _differing(self, data: bytes, current: bytes) -> list[int]:
+        # Both arrays of a sound disk are the same, and so is what changes in them: the second is not searched again.
+        if self._compared[:2] != (data, current):
+            self._compared = data, current, _differing(data, current, self._size)
+        return self._compared[2]
 
 
-def _differing(one: bytes, other: bytes, size: int) -> Iterator[int]:
-    """Where the sectors start that differ. Eight at a time are compared first: most of an array is as it was."""
-    for block in range(0, len(one), 8 * size):
-        end = min(block + 8 * size, len(one))
-        if not one.startswith(other[block:end], block):
-            for at in range(block, end, size):
-                if not one.startswith(other[at : at + size], at):
-                    yield at
+def _differing(one: bytes, other: bytes, size: int) -> list[int]:
+    """Where the sectors start that differ. Halves at the end that do not are skipped: most of an array is as it was."""
+    end = len(one)
+    while end > size:
+        middle = end // size // 2 * size
+        if not one.startswith(other[middle:end], middle):
+            break
+        end = middle
+    return [at for at in range(0, end, size) if one[at : at + size] != other[at : at + size]]
+
+
+def _runs(lba: int, data: bytes, starts: list[int], size: int) -> list[Write]:
+    """Sectors of ``data``, which stands at ``lba``, that follow each other are one write."""
+    writes: list[Write] = []
+    first = end = 0
+    for start in starts:
+        if start != end or not writes:
+            first = start
+        else:
+            writes.pop()
+        end = start + size
+        writes.append(Write(lba + first // size, data[first:end]))
+    return writes
 
 
 def plan_write(
@@ -115,24 +139,16 @@ def plan_write(
     ``ignored`` (``primary``, ``backup``) are not written. ``mbr`` is the wanted first block, or None to leave it;
     ``remnants`` are sectors to be written between the new backup and the new primary (see ``gptlib.remnants``).
     """
-    view = _View(read, new.sector_size)
-    epochs: list[Epoch] = []
+    plan = _Plan(read, new.sector_size)
     for table in (new,) if old is None or old == new else (old, new):
         for regions in _regions(table, ignored):
-            _plan(epochs, view, regions)
+            plan.add(regions)
             if remnants and table is new:
-                _plan(epochs, view, list(remnants))
+                plan.add(remnants)
                 remnants = ()
     if mbr is not None:
-        _plan(epochs, view, [(0, mbr)])
-    return epochs
-
-
-def _plan(epochs: list[Epoch], view: _View, regions: list[Region]) -> None:
-    epoch = tuple(write for lba, data in regions for write in view.changes(lba, data))
-    if epoch:
-        epochs.append(epoch)
-        view.apply(epoch)
+        plan.add([(0, mbr)])
+    return plan.epochs
 
 
 def _regions(table: Table, ignored: Collection[str]) -> list[list[Region]]:

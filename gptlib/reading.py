@@ -8,7 +8,7 @@ from gptlib.findings import ERROR, NOTE, WARNING, Finding
 from gptlib.guid import Guid
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, decode_header, header_crc
 from gptlib.judge import BACKUP, PRIMARY, Copy, judge_copy
-from gptlib.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, PROTECTIVE_TYPE, classify, decode_records, protective_size
+from gptlib.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, classify, protected_sectors, protective_size
 from gptlib.partition import EntryArray
 from gptlib.table import HEADER_SIZE, SECTOR_SIZES, Table, array_sectors
 
@@ -48,13 +48,12 @@ class State(Record):
     @property
     def mbr_kind(self) -> str:
         """What the MBR is: ``absent``, ``protective``, ``hybrid`` or ``foreign`` (see ``gptlib.mbr.classify``)."""
-        return classify(decode_records(self.mbr))
+        return classify(self.mbr)
 
     @property
     def is_legacy(self) -> bool:
         """Whether one of the headers in use has ChromeOS's own signature (see ``gptlib.legacy``)."""
-        headers = (copy.header for copy in (self.primary, self.backup) if copy.header_ok)
-        return any(header is not None and header.signature == LEGACY_SIGNATURE for header in headers)
+        return self.primary.is_legacy or self.backup.is_legacy
 
 
 def probe_sector_size(window: Window) -> int:
@@ -166,8 +165,8 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
         places = _places_of_other_entries(copy, header, size)
         found = [lba for lba in places if window.peek(lba * size, len(entries)) == entries]
         other_entries = (found or places)[0]
-    own_tail = copy.sector[HEADER_SIZE:].rstrip(b"\0")
-    other_tail = other.sector[HEADER_SIZE:].rstrip(b"\0") if other.header_ok else own_tail
+    own_tail = _tail(copy.sector)
+    other_tail = _tail(other.sector) if other.header_ok else own_tail
     is_primary = copy.where == PRIMARY
     # In the order of the fields: keywords would take as long as all the rest of this function.
     return Table(
@@ -186,6 +185,12 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
         own_tail if is_primary else other_tail,
         other_tail if is_primary else own_tail,
     )
+
+
+def _tail(sector: bytes) -> bytes:
+    tail = sector[HEADER_SIZE:]
+    # Nearly always there is nothing: one comparison takes less than looking at one byte after the other.
+    return tail.rstrip(b"\0") if tail != bytes(len(tail)) else b""
 
 
 def _disk_findings(state: State) -> Iterator[Finding]:
@@ -220,15 +225,14 @@ def _same_contents(state: State) -> bool:
 
 
 def _mbr_findings(state: State) -> Iterator[Finding]:
-    records = decode_records(state.mbr)
-    kind = classify(records)
+    kind = classify(state.mbr)
     if kind in {ABSENT, FOREIGN}:
         message = "there is no protective MBR: the firmware and the kernel may not see this table"
         yield Finding(f"mbr-{kind}", WARNING, "mbr", message)
     elif kind == HYBRID:
         yield Finding("mbr-hybrid", NOTE, "mbr", "the MBR is a hybrid one; it is left as it is")
     else:
-        size = next(r.size_in_lba for r in records if r.os_type == PROTECTIVE_TYPE)
+        size = protected_sectors(state.mbr)
         expected = protective_size(state.total_sectors)
         if size not in {expected, 0xFFFFFFFF}:
             message = f"the protective MBR covers {size} sectors; expected {expected}"

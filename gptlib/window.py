@@ -21,6 +21,7 @@ class Window:
         self._head = self._fetch(0, min(_HEAD, self.size))
         self._tail_at = max(len(self._head), self.size - _TAIL)
         self._tail = self._fetch(self._tail_at, self.size - self._tail_at)
+        self._head_end, self._tail_end = len(self._head), self._tail_at + len(self._tail)
 
     def _fetch(self, offset: int, length: int) -> bytes:
         try:
@@ -32,9 +33,9 @@ class Window:
     def get(self, offset: int, length: int) -> bytes:
         """``length`` bytes at ``offset``. Raises ReadError, also beyond the end of the device."""
         end = offset + length
-        if end <= len(self._head):
+        if end <= self._head_end:
             return self._head[offset:end]
-        if offset >= self._tail_at and end <= self._tail_at + len(self._tail):
+        if offset >= self._tail_at and end <= self._tail_end:
             return self._tail[offset - self._tail_at : end - self._tail_at]
         if end > self.size:
             raise ReadError(self._device.path, offset, length, f"the disk ends at byte {self.size}")
