@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gptlib.errors import TableError, TruncatedDiskError
 from gptlib.findings import ERROR, Finding
+from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, valid_entry_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def table_findings(table: Table) -> Iterator[Finding]:
             yield finding(
                 "out-of-range", f"partition {index} (sectors {first} to {last}) leaves the usable range {usable}"
             )
+        if last >= table.total_sectors:
+            end = table.total_sectors
+            yield finding(
+                "beyond-end", f"partition {index} (sectors {first} to {last}) leaves the disk of {end} sectors"
+            )
         if previous is not None and first <= previous[0]:
             yield finding("overlap", f"partition {index} (sectors {first} to {last}) overlaps partition {previous[1]}")
         if previous is None or last > previous[0]:
@@ -47,8 +53,17 @@ def check_writable(path: str, table: Table) -> None:
     """Refuse a table whose own structures would not fit where they say they stand.
 
     Raises TruncatedDiskError when the disk ends before the table does, TableError when an entry array would be written
-    among the partitions or over a header.
+    among the partitions or over a header, or when no reader would accept the headers.
     """
+    entries, first, last = table.entries, table.first_usable_lba, table.last_usable_lba
+    if table.revision >> 16 != 1 or not HEADER_SIZE <= table.header_size <= table.sector_size:
+        raise TableError(
+            f"{path}: no reader takes headers of revision {table.revision:#x} and {table.header_size} bytes"
+        )
+    if not valid_entry_size(entries.entry_size) or not 0 < len(entries) <= MAX_ARRAY_BYTES:
+        raise TableError(f"{path}: no reader takes {entries.capacity} entries of {entries.entry_size} bytes")
+    if not 2 < first <= last + 1:
+        raise TableError(f"{path}: no reader takes a table whose usable sectors are {first} to {last}")
     needed = max(table.backup_lba, table.last_usable_lba) + 1
     if needed > table.total_sectors:
         raise TruncatedDiskError(path, sectors=table.total_sectors, needed=needed)

@@ -6,22 +6,22 @@ import os
 
 from gptlib.check import check_writable, is_writable
 from gptlib.device import BlockDevice, open_device
-from gptlib.errors import CorruptGptError, NotGptError, ReadOnlyError, TableError
+from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadOnlyError, TableError
 from gptlib.kernel import check_unused, sync_kernel
 from gptlib.lock import DEADLINE, lock_exclusive
 from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, protective_mbr
-from gptlib.plan import Write, plan_write
+from gptlib.plan import plan_regions, plan_write
 from gptlib.reading import State, probe_sector_size, read_state
+from gptlib.table import Table
 from gptlib.window import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Self
+    from collections.abc import Iterable, Sequence
+    from typing import Literal, Self
 
     from gptlib.device import Device
     from gptlib.plan import Epoch, Region
-    from gptlib.table import Table
 
 
 class Disk:
@@ -106,6 +106,7 @@ class Disk:
         ReadOnlyError (nothing written), WriteError, and KernelError when the kernel would not take over a new partition.
         """
         state = self._state or self.read()
+        self._refuse_legacy(state)
         old = _table_of(state)
         if (table.sector_size, table.total_sectors) != (state.sector_size, state.total_sectors):
             raise TableError(
@@ -139,6 +140,7 @@ class Disk:
         The old table can be read throughout. Raises as ``write``; TruncatedDiskError when partitions lie beyond the end.
         """
         state = self._state or self.read()
+        self._refuse_legacy(state)
         table = self._settled(_table_of(state), state)
         absent = state.mbr_kind == ABSENT
         moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
@@ -156,22 +158,32 @@ class Disk:
             raise
 
     def erase(self) -> Sequence[Epoch]:
-        """Zero both copies, so that there is no table any more; the MBR stays. Raises ReadOnlyError and WriteError."""
+        """Zero both copies, so that there is no table any more; the MBR stays.
+
+        Raises ReadOnlyError, PartitionInUseError (nothing written), WriteError and KernelError.
+        """
         from gptlib.erase import plan_erase
 
         state = self._state or self.examine()
         self._check_writable()
-        return self._execute(plan_erase(state), state.sector_size)
+        fd = self._block_fd()
+        if fd is None or not state.has_signature:
+            return self._carry_out(plan_erase(state), state.sector_size)
+        none = Table.new(total_sectors=state.total_sectors, sector_size=state.sector_size, entry_count=1)
+        check_unused(fd, self.path, none)
+        epochs = self._carry_out(plan_erase(state), state.sector_size)
+        self.tell_kernel(none)
+        return epochs
 
-    def write_mbr(self, block: bytes) -> None:
+    def write_mbr(self, block: bytes) -> Sequence[Epoch]:
         """Write the first 512 bytes of the disk, and nothing else. Raises ReadOnlyError and WriteError."""
+        if len(block) != MBR_BYTES:
+            raise InvalidValueError(f"an MBR has {MBR_BYTES} bytes, not {len(block)}")
         state = self._state or self.examine()
         self._check_writable()
-        size = state.sector_size
-        data = block[:MBR_BYTES] + self.device.read(0, size)[MBR_BYTES:]
-        self._execute([(Write(0, data),)], size)
+        return self._carry_out([[(0, block)]], state.sector_size)
 
-    def set_legacy(self, mode: str) -> Sequence[Epoch]:
+    def set_legacy(self, mode: Literal["legacy", "ignore-primary", "efi-part"]) -> Sequence[Epoch]:
         """Switch to one of ChromeOS's modes: ``legacy``, ``ignore-primary`` or, back again, ``efi-part``.
 
         Raises as ``read``, TableError where the backup, the only table of both modes, is not valid, and WriteError.
@@ -181,19 +193,26 @@ class Disk:
         state = self._state or self.read()
         self._check_writable()
         table = _table_of(state)
-        plans = {"legacy": plan_legacy, "ignore-primary": plan_ignore_primary, "efi-part": plan_efi_part}
         if mode != "efi-part" and not state.backup.valid:
             raise TableError(
                 f"{self.path}: the backup is not valid and cannot be left as the only table; repair it first"
             )
         check_writable(self.path, table)
-        return self._execute(plans[mode](table), table.sector_size)
+        if mode == "legacy":
+            steps = plan_legacy(table, primary_ignored=state.primary.ignored)
+        else:
+            steps = plan_efi_part(table) if mode == "efi-part" else plan_ignore_primary(table)
+        return self._carry_out(steps, table.sector_size)
 
     def extend(self, size: int) -> None:
         """Make an image file ``size`` bytes long, with a hole at its end. Raises WriteError; TypeError for a device."""
         self._check_writable()
         self.device.extend(size)
         self._state = self._window = None
+
+    def _refuse_legacy(self, state: State) -> None:
+        if state.is_legacy:
+            raise TableError(f"{self.path}: the table is in ChromeOS's legacy mode; leave it first (gptctl legacy -e)")
 
     def _check_writable(self) -> None:
         if not self.writable:
@@ -202,8 +221,6 @@ class Disk:
     def _write(self, state: State, old: Table | None, new: Table, mbr: bytes | None) -> Sequence[Epoch]:
         self._check_writable()
         check_writable(self.path, new)
-        if old is not None and state.is_legacy:
-            raise TableError(f"{self.path}: the table is in ChromeOS's legacy mode; leave it first (gptctl legacy -e)")
         if old is not None and (not state.findings or not is_writable(old)):
             # Nothing needs repair before the change, or nothing can be repaired: the place of the old backup is gone with
             # the end of the disk, or among the partitions, and the primary is all that there is to keep.
@@ -217,9 +234,7 @@ class Disk:
             from gptlib.remnants import find_remnants
 
             remnants = find_remnants(window, new)
-        epochs = plan_write(
-            lambda lba, n: window.peek(lba * size, n * size), old, new, ignored=ignored, mbr=mbr, remnants=remnants
-        )
+        epochs = plan_write(window.sectors(size), old, new, ignored=ignored, mbr=mbr, remnants=remnants)
         fd = self._block_fd()
         moved = fd is not None and _extents(state.table) != _extents(new)
         if fd is not None and moved:
@@ -228,6 +243,10 @@ class Disk:
         if moved:
             self.tell_kernel(new)
         return epochs
+
+    def _carry_out(self, steps: Iterable[Iterable[Region]], sector_size: int) -> Sequence[Epoch]:
+        window = self._window or Window(self.device)
+        return self._execute(plan_regions(window.sectors(sector_size), sector_size, steps), sector_size)
 
     def _execute(self, epochs: Sequence[Epoch], sector_size: int) -> Sequence[Epoch]:
         self._state = self._window = None

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+from gptlib.check import is_writable
 from gptlib.judge import PRIMARY
-from gptlib.plan import Write
 from gptlib.table import array_sectors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.judge import Copy
-    from gptlib.plan import Epoch
+    from gptlib.plan import Region
     from gptlib.reading import State
 
-_USUAL_ARRAY = 128 * 128
 
-
-def plan_erase(state: State) -> list[Epoch]:
+def plan_erase(state: State) -> list[list[Region]]:
     """Zero the backup header, then the primary header, then both arrays: until the second flush the table can be read.
 
-    Only what claims to be part of a GPT is touched, so nothing happens on a disk without one. The MBR stays as it is, and
-    so does a copy that is marked IGNOREME.
+    Only what is known to be part of a GPT is touched: nothing on a disk without one, and an array only where a valid header
+    says that it is one. The MBR stays as it is, and so does a copy that is marked IGNOREME.
     """
     size = state.sector_size
     copies = [copy for copy in (state.backup, state.primary) if copy.header is not None]
-    epochs = [(Write(copy.lba, bytes(size)),) for copy in copies]
-    arrays = tuple(Write(lba, bytes(count * size)) for lba, count in (_array(copy, size) for copy in copies) if count)
-    return [*epochs, arrays] if arrays else list(epochs)
+    arrays = [array for copy in copies for array in _array(state, copy, size)]
+    return [*([(copy.lba, bytes(size))] for copy in copies), arrays]
 
 
-def _array(copy: Copy, size: int) -> tuple[int, int]:
-    """First sector and number of sectors of the entries: as a valid header says, else the usual place."""
-    if copy.header is not None and copy.header_ok:
-        return copy.header.entries_lba, array_sectors(copy.header.entry_count * copy.header.entry_size, size)
-    usual = array_sectors(_USUAL_ARRAY, size)
-    return (2 if copy.where == PRIMARY else copy.lba - usual), usual
+def _array(state: State, copy: Copy, size: int) -> list[Region]:
+    """The entries of a copy: where its own header says, or the table of the other one, if the header is not valid."""
+    header, table = copy.header, state.table
+    if header is not None and copy.header_ok:
+        return [(header.entries_lba, bytes(array_sectors(header.entry_count * header.entry_size, size) * size))]
+    if table is None or not is_writable(table):
+        return []
+    lba = table.primary_entries_lba if copy.where == PRIMARY else table.backup_entries_lba
+    return [(lba, bytes(table.entries_sectors * size))]

@@ -66,7 +66,7 @@ def encode_partition(partition: Partition, *, legal: bool = True) -> bytes:
 
 def _decode(first: bytes, unique: bytes, start: int, end: int, bits: int, name: bytes) -> Partition:
     # What struct unpacked fits: the checks of the constructors would be half of the time that reading a table takes.
-    text = utf_16_le_decode(name, "surrogatepass")[0].rstrip("\0")
+    text = utf_16_le_decode(name, "surrogatepass", True)[0].rstrip("\0")
     guid, unique_guid = bytes.__new__(Guid, first), bytes.__new__(Guid, unique)
     return Partition._make((guid, unique_guid, start, end, int.__new__(Attributes, bits), text))
 
@@ -84,6 +84,15 @@ class EntryArray(bytes):
         self.entry_size = entry_size
         self._partitions, self._crc32 = None, known_crc32
         return self
+
+    def __eq__(self, other: object) -> bool:
+        same_size = not isinstance(other, EntryArray) or other.entry_size == self.entry_size
+        return same_size and bytes.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = bytes.__hash__
 
     @property
     def crc32(self) -> int:

@@ -151,6 +151,14 @@ def plan_write(
     return plan.epochs
 
 
+def plan_regions(read: ReadSectors, sector_size: int, steps: Iterable[Iterable[Region]]) -> list[Epoch]:
+    """The epochs after which the regions of each step, one step after the other, hold what they are to hold."""
+    plan = _Plan(read, sector_size)
+    for regions in steps:
+        plan.add(regions)
+    return plan.epochs
+
+
 def _regions(table: Table, ignored: Collection[str]) -> list[list[Region]]:
     epochs: list[list[Region]] = []
     if BACKUP not in ignored:

@@ -157,7 +157,9 @@ class Table(Record):
         return table
 
     def free_space(self, alignment: int = 1) -> list[tuple[int, int]]:
-        """Free ranges as (first, last) LBA, starts rounded up to ``alignment`` sectors."""
+        """Free ranges as (first, last) LBA, starts rounded up to ``alignment`` sectors. Raises InvalidValueError for 0."""
+        if alignment < 1:
+            raise InvalidValueError(f"an alignment of {alignment} sectors cannot be")
         free, at = [], self.first_usable_lba
         for partition in sorted(self.partitions.values(), key=lambda p: p.first_lba):
             free.append((at, partition.first_lba - 1))

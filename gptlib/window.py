@@ -6,6 +6,8 @@ from gptlib.errors import ReadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gptlib.device import Device
 
 # Block 0, header and 128 entries of 128 bytes fit into six sectors of 4096 bytes, the backup into five.
@@ -40,6 +42,10 @@ class Window:
         if end > self.size:
             raise ReadError(self._device.path, offset, length, f"the disk ends at byte {self.size}")
         return self._device.read(offset, length)
+
+    def sectors(self, size: int) -> Callable[[int, int], bytes]:
+        """As ``peek``, for an LBA and a number of sectors of ``size`` bytes."""
+        return lambda lba, count: self.peek(lba * size, count * size)
 
     def peek(self, offset: int, length: int) -> bytes:
         """As ``get``, but empty where nothing can be read."""

@@ -6,6 +6,7 @@ from gptlib._files import read_bytes
 from gptlib.cli.common import entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
+from gptlib.errors import TargetError
 from gptlib.guid import Guid
 from gptlib.mbr import MBR_BYTES, protective_mbr
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
 
 BOOT_CODE, BOOT_GUID, MAGIC = slice(0, 424), slice(424, 440), slice(444, 446)
+_LEAST = 2 * 512
+"""Bytes of the smallest thing that cgpt takes for a disk."""
 _MAGIC = b"\x1d\x9a"
 """Tells that a boot GUID is meant (syslinux, mbr/gptmbr)."""
 
@@ -33,6 +36,8 @@ def _run(parsed: Parsed) -> int:
     code = None if name is None else _boot_code(name)
     write = protect or code is not None or number is not None
     with Disk.open(target_of(parsed).path, write=write) as disk:
+        if disk.device.size < _LEAST:
+            raise TargetError(disk.path, f"has only {disk.device.size} bytes; give a disk or a whole disk image")
         state = disk.examine()
         mbr = bytearray(state.mbr.ljust(MBR_BYTES, b"\0"))
         if protect:

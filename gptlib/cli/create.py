@@ -20,9 +20,10 @@ _MAX_BYTES = (1 << 63) - 1
 
 
 def _run(parsed: Parsed) -> int:
-    sector_size = parsed.number("sector-size") or SECTOR_SIZES[0]
-    if sector_size not in SECTOR_SIZES:
-        raise UsageError(f"--sector-size is {sector_size}; it must be 512 or 4096")
+    asked = parsed.number("sector-size")
+    if asked is not None and asked not in SECTOR_SIZES:
+        raise UsageError(f"--sector-size is {asked}; it must be 512 or 4096")
+    sector_size = asked or SECTOR_SIZES[0]
     sectors = parsed.number("s", 1, _MAX_BYTES // sector_size)
     padding, guid = parsed.number("p") or 0, parsed.guid("g")
     if parsed.has("c") and sectors is None:
@@ -33,7 +34,7 @@ def _run(parsed: Parsed) -> int:
             if parsed.has("z"):
                 disk.erase()
             else:
-                _create(disk, sectors or 0, sector_size, padding, guid)
+                _create(disk, sectors or 0, asked, padding, guid)
     except BaseException:
         if made:
             remove(path)
@@ -41,10 +42,12 @@ def _run(parsed: Parsed) -> int:
     return 0
 
 
-def _create(disk: Disk, sectors: int, sector_size: int, padding: int, guid: Guid | None) -> None:
+def _create(disk: Disk, sectors: int, asked: int | None, padding: int, guid: Guid | None) -> None:
     device = disk.device
-    size = device.sector_size or sector_size
+    size = device.sector_size or asked or SECTOR_SIZES[0]
     wanted = max(device.size, sectors * size)
+    if asked not in {None, size}:
+        raise TargetError(disk.path, f"has sectors of {size} bytes; --sector-size is for image files")
     if wanted > device.size and device.sector_size is not None:
         raise TargetError(disk.path, f"has {device.size // size} sectors, less than the {sectors} asked for with -s")
     table = Table.new(total_sectors=wanted // size, sector_size=size, disk_guid=guid, padding=padding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gptlib._files import read_bytes
+from gptlib._files import open_file, status
 from gptlib.cli.common import JSON, out
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from gptlib.table import Table
 
 
+_CHUNK = 1 << 20
+
+
 class _Query:
     """What is looked for: any of type, GUID and label, and the content at an offset into the partition."""
 
@@ -29,7 +32,7 @@ class _Query:
         if self.type_guid is None and self.guid is None and self.label is None:
             raise UsageError("you must specify at least one of -t, -u, or -l")
         name = parsed.text("M")
-        self.content = b"" if name is None else _content(name)
+        self.content, self.length = name, 0 if name is None else _length(name)
 
     def hits(self, disk: Disk, table: Table) -> Iterator[tuple[int, Partition]]:
         for index, partition in table.partitions.items():
@@ -42,26 +45,36 @@ class _Query:
                 yield index, partition
 
     def _has_content(self, disk: Disk, table: Table, partition: Partition) -> bool:
-        size, length = table.sector_size, len(self.content)
-        if not length:
+        if self.content is None:
             return True
-        if self.offset + length > partition.sectors * size:
+        if self.offset + self.length > partition.sectors * table.sector_size:
             return False
-        # A device opened with O_DIRECT is read in whole sectors.
-        first, start = divmod(self.offset, size)
-        sectors = -(-(start + length) // size)
-        data = disk.device.read((partition.first_lba + first) * size, sectors * size)
-        return data[start : start + length] == self.content
+        start = partition.first_lba * table.sector_size + self.offset
+        try:
+            with open_file(self.content, "rb") as file:
+                return all(
+                    _read(disk, start + at, min(_CHUNK, self.length - at)) == file.read(_CHUNK)
+                    for at in range(0, self.length, _CHUNK)
+                )
+        except OSError as error:
+            raise UsageError(f"unable to read from {self.content}: {error.strerror}") from None
 
 
-def _content(name: str) -> bytes:
+def _read(disk: Disk, offset: int, length: int) -> bytes:
+    # A device opened with O_DIRECT is read in whole sectors.
+    size = disk.device.sector_size or 1
+    start = offset % size
+    return disk.device.read(offset - start, -(-(start + length) // size) * size)[start : start + length]
+
+
+def _length(name: str) -> int:
     try:
-        content = read_bytes(name)
+        found = status(name)
     except OSError as error:
         raise UsageError(f"unable to read from {name}: {error.strerror}") from None
-    if not content:
+    if not found.st_size:
         raise UsageError(f"unable to read from {name}: it is empty")
-    return content
+    return found.st_size
 
 
 def _node(path: str, index: int) -> str:
@@ -91,15 +104,14 @@ def _print(match: Match, parsed: Parsed) -> None:
 def _run(parsed: Parsed) -> int:
     query = _Query(parsed)
     matches: list[Match] = []
-    if parsed.arguments:
-        paths = [resolve_target(path).path for path in parsed.arguments]
-    else:
+    paths = parsed.arguments
+    if not paths:
         from gptlib.scan import whole_disks
 
         paths = whole_disks()
     for path in paths:
         try:
-            matches += _search(path, query)
+            matches += _search(resolve_target(path).path, query)
         except (NotGptError, CorruptGptError) as error:
             if parsed.arguments:
                 print(f"ERROR: {error}", file=sys.stderr)

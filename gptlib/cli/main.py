@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from gptlib._files import open_file
 from gptlib.cli.options import HELP, Option, UsageError, help_text, parse
 from gptlib.errors import GptError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from gptlib.cli.options import Command
 
-DONE, FAILED, USAGE = 0, 1, 2
+DONE, FAILED = 0, 1
 PROGRAM = "gptctl"
 
 COMMANDS = {
@@ -39,13 +40,14 @@ OWN_COMMANDS = {
 }
 _EXTERNAL = Option("D", "NUM", "")
 """vboot's cgpt can keep the table of a disk in a NOR flash chip; scripts give ``-D 0`` where they do not mean that."""
-_ABOUT = """Exit codes: 0 done, 1 refused or failed (in the commands of cgpt also: wrong usage), 2 wrong usage.
+_ABOUT = """Exit codes: 0 done, 1 refused or failed, or wrong usage; in the other commands wrong usage is 2.
 Every refusal is one line and leaves the disk as it was. The manual is gptctl(1)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``gptctl`` with the given words (by default those of the process) and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
+    _replace_closed_streams()
     try:
         code = _main(words)
         sys.stdout.flush()
@@ -60,10 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _replace_closed_streams() -> None:
+    # Whoever closes our output (>&-) does not want to see it. A file that is opened next must not get its descriptor either.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open_file(os.devnull, "w", encoding="utf-8"))
+
+
 def _main(words: Sequence[str]) -> int:
     if not words:
         print(_overview(), file=sys.stderr)
-        return USAGE
+        return FAILED
     if words[0] in {"-h", "--help", "help"}:
         print(_overview())
         return DONE
@@ -73,7 +82,7 @@ def _main(words: Sequence[str]) -> int:
     name = _find(words[0])
     if name is None:
         print(f"ERROR: no command {words[0]!r}; {PROGRAM} --help lists them", file=sys.stderr)
-        return USAGE
+        return FAILED
     return _run(_load(name), words[1:])
 
 

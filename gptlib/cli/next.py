@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gptlib.cli.common import whole_disk
+from gptlib.cli.common import target_of
 from gptlib.cli.options import Command
 from gptlib.disk import Disk
 from gptlib.errors import GptError, TableError
@@ -45,7 +45,7 @@ def _run(parsed: Parsed) -> int:
 
         paths = whole_disks()
     else:
-        paths = [whole_disk(parsed)]
+        paths = [target_of(parsed).path]
     candidates = _candidates(paths, scan=scan)
     if not candidates:
         raise TableError(f"{', '.join(paths) or 'no disk found'}: there is no partition of the type {COREOS_USR}")

@@ -105,13 +105,16 @@ class Parsed:
 
 def parse_number(text: str) -> int | None:
     """A number as strtoull with base 0 reads it, or None where it is none, is negative or needs more than 64 bits."""
-    digits = text.strip().removeprefix("+")
-    octal = len(digits) > 1 and digits.isdigit() and digits.startswith("0")
+    digits = text.lstrip().removeprefix("+").lower()
+    if not digits.isascii() or not digits.isalnum():
+        return None
+    base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
     try:
-        value = int(digits, 8 if octal else 0)
+        # int() takes 0o17 for a number to the base 8, strtoull does not.
+        value = int(digits[2:] if base == 16 else digits, base) if "o" not in digits else None
     except ValueError:
         return None
-    return value if "_" not in digits and 0 <= value <= _MAX_NUMBER else None
+    return value if value is not None and value <= _MAX_NUMBER else None
 
 
 def parse(options: Sequence[Option], argv: Sequence[str]) -> Parsed:

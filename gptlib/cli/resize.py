@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gptlib.table import Table
 
 _LEAST = 2 << 20
+_PLAIN = "#+-.:=@_"
 _LINKS = {
     "LABEL": "by-label",
     "UUID": "by-uuid",
@@ -37,7 +38,16 @@ def _node(parsed: Parsed) -> Parsed:
     tag, equals, value = parsed.argument("partition").partition("=")
     if not equals or tag not in _LINKS:
         return parsed
-    return parsed.with_arguments([f"/dev/disk/{_LINKS[tag]}/{value.lower() if tag == 'PARTUUID' else value}"])
+    name = value.lower() if tag == "PARTUUID" else _encoded(value)
+    return parsed.with_arguments([f"/dev/disk/{_LINKS[tag]}/{name}"])
+
+
+def _encoded(value: str) -> str:
+    """A label as udev writes it in the name of a link (libblkid, blkid_encode_string)."""
+    return "".join(
+        letter if letter.isalnum() or letter in _PLAIN or not letter.isascii() else f"\\x{ord(letter):02x}"
+        for letter in value
+    )
 
 
 def _run(parsed: Parsed) -> int:

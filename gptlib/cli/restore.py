@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gptlib.cli.common import whole_disk
+from gptlib.check import table_findings
+from gptlib.cli.common import report, whole_disk
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.cli.textform import read_dump
 from gptlib.disk import Disk
@@ -40,6 +41,7 @@ def _run(parsed: Parsed) -> int:
             mbr = protective_mbr(mbr, table.total_sectors)
         if parsed.has("k"):
             mbr = disk.examine().mbr[:_BOOT_CODE].ljust(_BOOT_CODE, b"\0") + mbr[_BOOT_CODE:]
+        report(disk.path, table_findings(table))
         disk.create(table, mbr=mbr)
     return 0
 

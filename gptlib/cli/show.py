@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gptlib.check import table_findings
 from gptlib.cli.common import JSON, entry_number, out, report, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.crc import crc32
@@ -233,7 +234,8 @@ def _run(parsed: Parsed) -> int:
         out(show_json(target.path, state, state.table, target.partition))
     else:
         out(_render(state, state.table, target.partition, parsed))
-    report(target.path, [f for f in state.findings if f.severity != NOTE and f.where in {"primary", "backup", "disk"}])
+    told = [f for f in state.findings if f.severity != NOTE and f.where in {"primary", "backup", "disk"}]
+    report(target.path, [*told, *table_findings(state.table)])
     return 0
 
 

@@ -25,7 +25,7 @@ class Entry:
 
     def encode(self, size: int) -> bytes:
         numbers = struct.pack("<3Q", self.first, self.last, self.attributes)
-        name = self.name.encode("utf-16-le").ljust(72, b"\0")
+        name = self.name.encode("utf-16-le", "surrogatepass").ljust(72, b"\0")
         return (self.kind.bytes_le + self.guid.bytes_le + numbers + name + self.tail).ljust(size, b"\0")
 
 

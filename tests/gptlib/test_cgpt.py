@@ -233,6 +233,62 @@ def test_legacy_makes_the_bytes_that_cgpt_makes(ram: Path, capfdbinary: pytest.C
         assert path.read_bytes() == original
 
 
+def test_legacy_leaves_a_primary_alone_that_is_to_be_ignored(
+    ram: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path, copy = ram / "disk.img", ram / "copy.img"
+    tables.make_with_cgpt(path, SLOTS)
+    cgpt("legacy", "-p", path)
+    shutil.copyfile(path, copy)
+    assert gptctl(capfdbinary, "legacy", path) == cgpt("legacy", copy)
+    assert path.read_bytes() == copy.read_bytes()
+
+
+def test_create_replaces_a_table_in_legacy_mode_as_cgpt_does(
+    ram: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path, copy = ram / "disk.img", ram / "copy.img"
+    tables.make_with_cgpt(path, SLOTS)
+    cgpt("legacy", path)
+    shutil.copyfile(path, copy)
+    assert gptctl(capfdbinary, "create", path)[0] == cgpt("create", copy)[0] == 0
+    for image in (path, copy):
+        assert b"CHROMEOS" not in image.read_bytes()
+        assert gptctl(capfdbinary, "show", "-q", image) == cgpt("show", "-q", image) == (0, "")
+
+
+@pytest.mark.parametrize("where", [["D", "missing"], ["missing", "D"], ["missing"]])
+def test_find_passes_over_a_drive_that_is_not_there(
+    ram: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], where: list[str]
+) -> None:
+    monkeypatch.chdir(ram)
+    tables.make_with_cgpt(ram / "D", SLOTS)
+    words = ["find", "-t", "kernel", *where]
+    assert gptctl(capfdbinary, *words) == cgpt(*words)
+
+
+@pytest.mark.parametrize("size", [0, 1, 512, 1024, 1536, 2048])
+def test_boot_takes_nothing_for_a_disk_that_cgpt_does_not(
+    ram: Path, capfdbinary: pytest.CaptureFixture[bytes], size: int
+) -> None:
+    path = ram / "disk.img"
+    path.write_bytes(bytes(size))
+    for words in (["boot", path], ["boot", "-p", path]):
+        assert gptctl(capfdbinary, *words)[0] == cgpt(*words)[0]
+
+
+@pytest.mark.parametrize(
+    "number", ["0b10", "0o2", "\u0662", "2 ", " 2", "+2", "02", "0x2", "0X2", "2_0", "08", "", "-"]
+)
+def test_numbers_are_those_of_cgpt(ram: Path, capfdbinary: pytest.CaptureFixture[bytes], number: str) -> None:
+    path = ram / "disk.img"
+    tables.make_with_cgpt(path, SLOTS)
+    words = ["show", "-i", number, "-l", path]
+    (code, out), theirs = gptctl(capfdbinary, *words), cgpt(*words)
+    assert code == theirs[0]
+    assert code or out == theirs[1]
+
+
 def test_edit_changes_the_disk_guid_as_cgpt_does(ram: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     path, copy = ram / "disk.img", ram / "copy.img"
     tables.make_with_cgpt(path, SLOTS)

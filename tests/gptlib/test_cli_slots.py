@@ -184,6 +184,8 @@ def test_resize_grows_into_the_space_behind_and_never_shrinks(
             "/dev/disk/by-partuuid/01234567-89ab-cdef-0123-456789abcdef",
         ),
         (["resize", "LABEL=ROOT"], "/dev/disk/by-label/ROOT: cannot be opened"),
+        # As udev names it: blkid -o udev says ID_FS_LABEL_ENC=EFI\\x20\\x22\\xc3...: letters beyond ASCII stay as they are.
+        (["resize", 'PARTLABEL=EFI "é/-1'], r"/dev/disk/by-partlabel/EFI\x20\x22é\x2f-1: cannot be opened"),
     ],
 )
 def test_a_resize_of_nothing_is_refused(

@@ -211,6 +211,8 @@ if LOOP:
             assert capfd.readouterr().out == "4\n9\n"
             assert gptctl("add", "-i", 4, "-T", 4, node) == 1
             assert f"{node} is partition 3 but -i 4 was given" in capfd.readouterr().err
+            assert gptctl("next", node) == 0
+            assert capfd.readouterr().out == "7130c94a-213a-4e5a-8e26-6cce9662f132\n"
             for refused in (["create"], ["restore", "-"]):
                 assert gptctl(*refused, node) == 1
             assert gptctl("find", "-l", "USR-A", node) == 0
@@ -246,10 +248,15 @@ if LOOP:
                         "partition 1 is in use and cannot be removed or moved; unmount it first"
                         in capfd.readouterr().err
                     )
-                assert gptctl("create", device) == 1
+                for erasing in (["create"], ["create", "-z"]):
+                    assert gptctl(*erasing, device) == 1
+                    assert "partition 1 is in use" in capfd.readouterr().err
                 assert sfdisk(Path(device)) == before
             assert run("fsck.ext4", "-f", "-n", f"{device}p1").returncode == 0
             assert gptctl("add", "-i", 1, "-t", "unused", device) == 0
+            assert sysfs(device, 2).exists()
+            assert gptctl("create", "-z", device) == 0
+            assert not sysfs(device, 2).exists()
 
     def test_what_is_written_through_a_partition_node_meanwhile_survives(image: Path) -> None:
         """The last partition ends right before the backup, inside the same 4 KiB page: O_DIRECT does not touch it."""
@@ -287,6 +294,12 @@ if LOOP:
                 holder.communicate(b"\n")
             with Disk.open(device, write=True):
                 pass
+
+    def test_the_sector_size_of_a_device_is_its_own(image: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        with loop(image) as device:
+            assert gptctl("create", "--sector-size", 4096, device) == 1
+            assert "has sectors of 512 bytes" in capfd.readouterr().err
+            assert gptctl("create", "--sector-size", 512, device) == 0
 
     def test_a_device_cannot_be_extended(image: Path, capfd: pytest.CaptureFixture[str]) -> None:
         with loop(image) as device:

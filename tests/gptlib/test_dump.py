@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -133,6 +135,54 @@ WRONG = {
     "an mbr": (TEXT.replace("mbr", "mbr rest=00"), "the MBR has not 512 bytes"),
     "hex": (TEXT.replace("mbr", "mbr code=0g"), "non-hexadecimal number"),
 }
+
+
+def test_a_surrogate_without_its_other_half_survives_at_the_very_end_of_a_name(ram: Path) -> None:
+    """36 UTF-16 units, the last of which opens a pair that nothing closes."""
+    path, copy, text = ram / "disk.img", ram / "copy.img", ram / "disk.dump"
+    path.write_bytes(Gpt(entries={1: Entry(100, 199, "x" * 35 + "\ud83d", 1)}).image())
+    text.write_text(dump(path))
+    blank(copy, 2048)
+    assert main(["restore", str(text), str(copy)]) == 0
+    assert copy.read_bytes()[512 : 34 * 512] == path.read_bytes()[512 : 34 * 512]
+    assert main(["add", "-i", "1", "-t", "efi", str(path)]) == 0
+    with Disk.open(path) as disk:
+        assert disk.table().partition(1).name == "x" * 35 + "\ud83d"
+
+
+def test_a_pipe_is_read_once(ram: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path, fifo = ram / "disk.img", ram / "fifo"
+    path.write_bytes(Gpt().image())
+    os.mkfifo(fifo)
+    text = dump(path)
+    for words in (["diff", fifo, path], ["diff", path, fifo], ["restore", fifo, path]):
+        writer = threading.Thread(target=fifo.write_text, args=(text,))
+        writer.start()
+        assert main([str(word) for word in words]) == 0
+        writer.join()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_no_dump_is_not_read_to_its_end(ram: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As when the two arguments of restore change places: 64 GiB of nothing would not fit into memory."""
+    path = ram / "disk.img"
+    with path.open("wb") as file:
+        file.truncate(64 << 30)
+    assert main(["restore", str(path), str(path)]) == 1
+    assert "line 1: it does not start with '# gptctl dump 1'" in capfd.readouterr().err
+
+
+def test_a_dump_of_an_illegal_table_is_restored_with_a_word_about_it(
+    ram: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, text = ram / "disk.img", ram / "disk.dump"
+    path.write_bytes(Gpt(entries={1: Entry(100, 300), 2: Entry(200, 400)}).image())
+    text.write_text(dump(path))
+    assert main(["restore", str(text), str(blank(ram / "copy.img", 2048))]) == 0
+    message = "table: partition 2 (sectors 200 to 400) overlaps partition 1"
+    assert capfd.readouterr().err == f"ERROR: {ram / 'copy.img'}: {message}\n"
+    assert main(["show", str(path)]) == 0
+    assert capfd.readouterr().err == f"ERROR: {path}: {message}\n"
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -144,6 +144,23 @@ def test_a_partition_may_be_changed_in_its_own_place() -> None:
         table.resize(1, 600)
 
 
+def test_entries_of_another_size_are_another_table() -> None:
+    guid = Guid.random()
+    one, other = (
+        Table.new(total_sectors=2048, disk_guid=guid, entry_count=count, entry_size=size)
+        for count, size in ((256, 128), (128, 256))
+    )
+    assert bytes(one.entries) == bytes(other.entries)
+    assert one != other
+    assert one == Table.new(total_sectors=2048, disk_guid=guid, entry_count=256)
+    assert hash(one.entries) == hash(bytes(one.entries))
+
+
+def test_an_alignment_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="an alignment of 0 sectors cannot be"):
+        small().free_space(0)
+
+
 def test_partitions_are_found_by_everything_that_is_asked_for() -> None:
     table = small()
     assert table.find(type_guid=USR) == [1, 2, 5]

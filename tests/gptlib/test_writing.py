@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,12 +13,15 @@ from gptlib import (
     CorruptGptError,
     Disk,
     Guid,
+    InvalidValueError,
     NotGptError,
     Partition,
     Table,
+    TableError,
     TruncatedDiskError,
     type_guid,
 )
+from gptlib.partition import EntryArray
 from tests.gptlib.handmade import Entry, Gpt, zeroed
 from tests.gptlib.readers import PEERS, gptlib, tool
 from tests.gptlib.test_reading import GEOMETRIES
@@ -294,10 +297,92 @@ def test_erasing_leaves_no_trace_and_all_data(path: Path) -> None:
     assert after[34 * 512 : 2015 * 512] == image[34 * 512 : 2015 * 512]
 
 
-def test_erasing_a_damaged_table_takes_the_usual_places(path: Path) -> None:
+def test_erasing_a_damaged_table_takes_the_places_that_the_other_copy_names(path: Path) -> None:
     image = GPT.image()
     image[512 + 16] ^= 1
     path.write_bytes(image)
     with Disk.open(path, write=True) as disk:
         disk.erase()
     assert not any(path.read_bytes()[512 : 34 * 512])
+
+
+@pytest.mark.parametrize("damaged", [(1,), (2047,), (1, 2047)])
+def test_erasing_a_damaged_table_leaves_partitions_alone(path: Path, damaged: tuple[int, ...]) -> None:
+    """Partitions begin and end where the arrays of the usual size would be."""
+    gpt = Gpt(count=4, entries={1: Entry(3, 999), 2: Entry(1000, 2045)})
+    image = gpt.image()
+    image[3 * 512 : 2046 * 512] = b"precious" * (2043 * 64)
+    for sector in damaged:
+        image[sector * 512 + 20] ^= 1
+    path.write_bytes(image)
+    with Disk.open(path, write=True) as disk:
+        disk.erase()
+    after = path.read_bytes()
+    assert after[3 * 512 : 2046 * 512] == b"precious" * (2043 * 64)
+    assert b"EFI PART" not in after
+
+
+@pytest.mark.parametrize("sectors", [2, 3, 40, 2000])
+def test_erasing_what_is_left_of_an_image_makes_it_no_longer(path: Path, sectors: int) -> None:
+    path.write_bytes(GPT.image()[: sectors * 512])
+    with Disk.open(path, write=True) as disk:
+        disk.erase()
+    assert path.stat().st_size == sectors * 512
+    assert not any(path.read_bytes()[512:1024])
+
+
+def test_erasing_writes_only_what_is_not_zero(path: Path) -> None:
+    with Disk.open(path, write=True) as disk:
+        assert sectors(disk.erase()) == [[(END, 1)], [(1, 1)], [(2015, 1), (2, 1)]]
+        assert disk.erase() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"first_usable_lba": 2016},
+        {"revision": 0},
+        {"header_size": 91},
+        {"header_size": 513},
+        {"entries": EntryArray(bytes(384), 384)},
+    ],
+    ids=str,
+)
+def test_a_table_that_no_reader_would_take_is_refused(path: Path, change: dict[str, Any]) -> None:
+    """As a dump may hold one that somebody has edited."""
+    before = path.read_bytes()
+    with Disk.open(path, write=True) as disk:
+        table = disk.table()._replace(**change)
+        for call in (disk.write, disk.create):
+            with pytest.raises(TableError, match="no reader takes"):
+                call(table)
+    assert path.read_bytes() == before
+
+
+def test_a_table_in_legacy_mode_is_replaced_but_not_changed(path: Path) -> None:
+    with Disk.open(path, write=True) as disk:
+        disk.set_legacy("legacy")
+        legacy = path.read_bytes()
+        for call in (disk.repair, lambda: disk.write(disk.table())):
+            with pytest.raises(TableError, match="legacy mode; leave it first"):
+                call()
+        assert path.read_bytes() == legacy
+        disk.create(Table.new(total_sectors=2048))
+        assert disk.read().findings == ()
+        assert not disk.table().partitions
+
+
+def test_leaving_legacy_mode_writes_nothing_where_it_was_never_entered(path: Path) -> None:
+    with Disk.open(path, write=True) as disk:
+        assert disk.set_legacy("efi-part") == []
+        assert [len(epoch) for epoch in disk.set_legacy("legacy")] == [1, 1, 1]
+        assert disk.set_legacy("legacy") == []
+
+
+def test_an_mbr_is_written_whole_and_only_when_it_changes(path: Path) -> None:
+    mbr = path.read_bytes()[:512]
+    with Disk.open(path, write=True) as disk:
+        assert disk.write_mbr(mbr) == []
+        assert sectors(disk.write_mbr(b"code" + mbr[4:])) == [[(0, 1)]]
+        with pytest.raises(InvalidValueError, match="an MBR has 512 bytes, not 10"):
+            disk.write_mbr(bytes(10))
