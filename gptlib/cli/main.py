@@ -7,13 +7,14 @@ import sys
 
 from gptlib._files import open_file
 from gptlib.cli.options import HELP, Option, UsageError, help_text, parse
-from gptlib.errors import GptError
+from gptlib.errors import GptError, InvalidValueError, TableError, TargetError
+from gptlib.resolve import resolve_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gptlib.cli.options import Command
+    from gptlib.cli.options import Command, Parsed
 
 DONE, FAILED = 0, 1
 PROGRAM = "gptctl"
@@ -104,6 +105,7 @@ def _load(name: str) -> Command:
 
 
 def _run(command: Command, words: Sequence[str]) -> int:
+    parsed = None
     try:
         parsed = parse((*command.options, HELP, _EXTERNAL), words)
         if parsed.has("h"):
@@ -115,9 +117,25 @@ def _run(command: Command, words: Sequence[str]) -> int:
     except UsageError as error:
         print(f"ERROR: {error}; see {PROGRAM} {command.name} --help", file=sys.stderr)
         return command.usage_exit
+    except (TableError, InvalidValueError) as error:
+        print(f"ERROR: {_with_drive(str(error), parsed)}", file=sys.stderr)
+        return FAILED
     except GptError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return FAILED
+
+
+def _with_drive(text: str, parsed: Parsed | None) -> str:
+    """The message of an error of a table or a value, which need not know which drive they are of."""
+    if parsed is None or not parsed.arguments:
+        return text
+    drive = parsed.arguments[-1]
+    try:
+        path = resolve_target(drive).path
+    except TargetError:
+        # create -c made it and took it away again.
+        path = drive
+    return text if path in text else f"{path}: {text}"
 
 
 def _overview() -> str:

@@ -403,4 +403,6 @@ def test_what_cgpt_refuses_is_refused_with_its_exit_code_in_one_line_and_changes
     assert captured.out == ""
     assert captured.err.startswith("ERROR: ")
     assert captured.err.count("\n") == 1
+    if "disk.img" in words and "see gptctl" not in captured.err:
+        assert captured.err.startswith("ERROR: disk.img: ")
     assert {path.name: path.read_bytes() for path in ram.iterdir()} == before

@@ -127,6 +127,33 @@ def test_an_attribute_changes_even_where_the_table_is_illegal(
     assert gptctl("verify", path)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("add -b 205 -s 10 -t data disk.img", "partition 1 (sectors 205 to 214) would overlap partition 4"),
+        ("resize -i 9 disk.img", "there is no partition 9; used: [3, 4]"),
+        ("create -p 9999 disk.img", "a disk of 4096 sectors is too small for a GPT"),
+        ("create -c -s 50 new.img", "a disk of 50 sectors is too small for a GPT"),
+        ("legacy -e two.img", "no GUID partition table"),
+    ],
+)
+def test_every_refusal_names_the_drive_once(
+    gptctl: Callable[..., tuple[int, str, str]],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(path.parent)
+    (path.parent / "two.img").write_bytes(bytes(4096 * 512))
+    *options, drive = words.split()
+    code, _, err = gptctl(*options, drive)
+    assert code == 1
+    assert err.startswith(f"ERROR: {drive}: {message}")
+    assert err.count(drive) == 1
+    assert not (path.parent / "new.img").exists()
+
+
 def test_next_counts_the_try_of_a_slot_whose_place_is_illegal(
     gptctl: Callable[..., tuple[int, str, str]], ram: Path
 ) -> None:
