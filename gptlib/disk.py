@@ -142,7 +142,7 @@ class Disk:
         state = self._state or self.read()
         self._refuse_legacy(state)
         table = self._settled(_table_of(state), state)
-        absent = state.mbr_kind == ABSENT
+        absent = state.mbr_kind == ABSENT and len(state.mbr) == MBR_BYTES
         moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
         mbr = protective_mbr(state.mbr, state.total_sectors) if absent or moved else None
         return self._write(state, _table_of(state), table, mbr)
@@ -234,7 +234,8 @@ class Disk:
             from gptlib.remnants import find_remnants
 
             remnants = find_remnants(window, new)
-        epochs = plan_write(window.sectors(size), old, new, ignored=ignored, mbr=mbr, remnants=remnants)
+        apart = state.table is not None and state.table.array_shape != new.array_shape
+        epochs = plan_write(window.sectors(size), old, new, ignored=ignored, mbr=mbr, remnants=remnants, apart=apart)
         fd = self._block_fd()
         moved = fd is not None and _extents(state.table) != _extents(new)
         if fd is not None and moved:

@@ -84,13 +84,15 @@ class _Plan:
         data, size = self._read(lba, count), self._size
         if len(data) < count * size:
             return None
+        changed = None
         for first, planned in self._planned:
             at = (first - lba) * size
             if -len(planned) < at < len(data):
+                changed = changed or bytearray(data)
                 start = max(at, 0)
                 part = planned[start - at : len(data) - at]
-                data = data[:start] + part + data[start + len(part) :]
-        return data
+                changed[start : start + len(part)] = part
+        return data if changed is None else bytes(changed)
 
     def _differing(self, data: bytes, current: bytes) -> list[int]:
         # Both arrays of a sound disk are the same, and so is what changes in them: the second is not searched again.
@@ -113,14 +115,13 @@ def _differing(one: bytes, other: bytes, size: int) -> list[int]:
 def _runs(lba: int, data: bytes, starts: list[int], size: int) -> list[Write]:
     """Sectors of ``data``, which stands at ``lba``, that follow each other are one write."""
     writes: list[Write] = []
-    first = end = 0
+    first = end = starts[0]
     for start in starts:
-        if start != end or not writes:
+        if start != end:
+            writes.append(Write(lba + first // size, data[first:end]))
             first = start
-        else:
-            writes.pop()
         end = start + size
-        writes.append(Write(lba + first // size, data[first:end]))
+    writes.append(Write(lba + first // size, data[first:end]))
     return writes
 
 
@@ -132,16 +133,18 @@ def plan_write(
     ignored: Collection[str] = (),
     mbr: bytes | None = None,
     remnants: Collection[Region] = (),
+    apart: bool = False,
 ) -> list[Epoch]:
     """The epochs that turn the disk into ``new``; empty when it is that already.
 
     ``old`` is the table that can be read from the disk now, or None when there is none worth keeping. Copies named in
     ``ignored`` (``primary``, ``backup``) are not written. ``mbr`` is the wanted first block, or None to leave it;
-    ``remnants`` are sectors to be written between the new backup and the new primary (see ``gptlib.remnants``).
+    ``remnants`` are sectors to be written between the new backup and the new primary (see ``gptlib.remnants``). ``apart``
+    has E2 flushed before H2: sgdisk shows what stands behind an old array of another size when it finds H2 before all of E2.
     """
     plan = _Plan(read, new.sector_size)
     for table in (new,) if old is None or old == new else (old, new):
-        for regions in _regions(table, ignored):
+        for regions in _regions(table, ignored, apart=apart and table is new):
             plan.add(regions)
             if remnants and table is new:
                 plan.add(remnants)
@@ -159,11 +162,14 @@ def plan_regions(read: ReadSectors, sector_size: int, steps: Iterable[Iterable[R
     return plan.epochs
 
 
-def _regions(table: Table, ignored: Collection[str]) -> list[list[Region]]:
+def _regions(table: Table, ignored: Collection[str], *, apart: bool) -> list[list[Region]]:
     epochs: list[list[Region]] = []
     if BACKUP not in ignored:
-        header = encode_header(table, primary=False)
-        epochs.append([(table.backup_entries_lba, table.entries), (table.backup_lba, header)])
+        entries, header = (
+            (table.backup_entries_lba, table.entries),
+            (table.backup_lba, encode_header(table, primary=False)),
+        )
+        epochs += [[entries], [header]] if apart else [[entries, header]]
     if PRIMARY not in ignored:
         epochs.append([(1, encode_header(table, primary=True))])
         epochs.append([(table.primary_entries_lba, table.entries)])

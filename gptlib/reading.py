@@ -225,6 +225,9 @@ def _same_contents(state: State) -> bool:
 
 
 def _mbr_findings(state: State) -> Iterator[Finding]:
+    if len(state.mbr) < MBR_BYTES:
+        yield Finding("unreadable", WARNING, "mbr", "the MBR in sector 0 cannot be read; it is left as it is")
+        return
     kind = classify(state.mbr)
     if kind in {ABSENT, FOREIGN}:
         message = "there is no protective MBR: the firmware and the kernel may not see this table"

@@ -95,6 +95,11 @@ class Table(Record):
         """Sectors that each of the two entry arrays fills."""
         return array_sectors(len(self.entries), self.sector_size)
 
+    @property
+    def array_shape(self) -> tuple[int, int]:
+        """Number and size (bytes) of the entries."""
+        return self.entries.capacity, self.entries.entry_size
+
     def partition(self, index: int) -> Partition:
         """The partition with this number. Raises TableError when the entry is unused."""
         self._check_used(index)

@@ -39,7 +39,7 @@ def _run(parsed: Parsed) -> int:
         if disk.device.size < _LEAST:
             raise TargetError(disk.path, f"has only {disk.device.size} bytes; give a disk or a whole disk image")
         state = disk.examine()
-        mbr = bytearray(state.mbr.ljust(MBR_BYTES, b"\0"))
+        mbr = bytearray(disk.device.read(0, MBR_BYTES))
         if protect:
             mbr[:] = protective_mbr(bytes(mbr), state.total_sectors)
             mbr[MAGIC] = _MAGIC

@@ -41,6 +41,9 @@ class Gpt:
     header_size: int = 92
     padding: int = 0
     header_tail: bytes = b""
+    backup_tail: bytes | None = None
+    """What follows the backup header, where that is not the same."""
+    reserved: int = 0
     revision: int = 0x10000
     mbr_records: bytes = bytes.fromhex("00000200eeffffff01000000ffffffff").ljust(64, b"\0")
     boot_code: bytes = b""
@@ -72,12 +75,13 @@ class Gpt:
         here, there = (1, self.backup) if primary else (self.backup, 1)
         entries = self.primary_entries if primary else self.backup_entries
         first, last = 2 + self.padding + self.array_sectors, self.backup_entries - 1
+        tail = self.header_tail if primary or self.backup_tail is None else self.backup_tail
 
         def pack(crc: int) -> bytes:
-            numbers = (self.revision, self.header_size, crc, 0, here, there, first, last)
+            numbers = (self.revision, self.header_size, crc, self.reserved, here, there, first, last)
             array = (entries, self.count, self.entry_size, zlib.crc32(self.array()))
             fields = struct.pack("<8s4L4Q", b"EFI PART", *numbers) + DISK.bytes_le + struct.pack("<Q3L", *array)
-            return (fields + self.header_tail).ljust(self.sector_size, b"\0")
+            return (fields + tail).ljust(self.sector_size, b"\0")
 
         return pack(zlib.crc32(pack(0)[: self.header_size]))
 
@@ -104,4 +108,25 @@ def zeroed(image: bytearray, sector: int, count: int = 1, size: int = 512) -> by
     copy = bytearray(image)
     at = sector * size if sector >= 0 else len(copy) + sector * size
     copy[at : at + count * size] = bytes(count * size)
+    return copy
+
+
+_FIELDS = {
+    "revision": (8, "<L"),
+    "my_lba": (24, "<Q"),
+    "alternate_lba": (32, "<Q"),
+    "disk_guid": (56, "16s"),
+    "entries_lba": (72, "<Q"),
+    "entry_count": (80, "<L"),
+    "entries_crc32": (88, "<L"),
+}
+
+
+def resigned(image: bytearray, sector: int, field: str, value: int | bytes) -> bytearray:
+    """The image (512-byte sectors) with one field of the header in ``sector`` changed, and its CRC made to fit again."""
+    copy, at = bytearray(image), sector * 512
+    offset, layout = _FIELDS[field]
+    struct.pack_into(layout, copy, at + offset, value)
+    struct.pack_into("<L", copy, at + 16, 0)
+    struct.pack_into("<L", copy, at + 16, zlib.crc32(copy[at : at + 92]))
     return copy

@@ -76,9 +76,11 @@ def partition_sets(
     }
 
 
-def table_of(partitions: dict[int, Partition], *, sectors: int = SECTORS, sector_size: int = 512) -> Table:
+def table_of(
+    partitions: dict[int, Partition], *, sectors: int = SECTORS, sector_size: int = 512, entries: int = 128
+) -> Table:
     """Our table of these partitions."""
-    table = Table.new(total_sectors=sectors, sector_size=sector_size)
+    table = Table.new(total_sectors=sectors, sector_size=sector_size, entry_count=entries)
     for number, partition in partitions.items():
         table = table.add(partition, number)
     return table

@@ -13,7 +13,7 @@ import pytest
 
 from gptlib import Disk, Table
 from gptlib.cli.main import COMMANDS, OWN_COMMANDS
-from tests.gptlib.handmade import zeroed
+from tests.gptlib.handmade import Entry, Gpt, zeroed
 from tests.gptlib.readers import run, tool
 from tests.gptlib.slots import disk_of, slot, two_slots
 from tests.gptlib.tables import blank
@@ -121,6 +121,19 @@ def test_closed_streams_are_no_reason_to_fail(path: Path, words: list[str], clos
     assert result.returncode == 0
     assert "Traceback" not in result.stderr
     assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "code"),
+    [(100, 199, None), (100, 200, "overlap"), (210, 2014, None), (210, 2015, "out-of-range"), (33, 99, "out-of-range")],
+)
+def test_verify_knows_the_last_sector_of_everything(
+    gptctl: Callable[..., tuple[int, str, str]], ram: Path, first: int, last: int, code: str | None
+) -> None:
+    path = ram / "edge.img"
+    path.write_bytes(Gpt(entries={1: Entry(200, 209), 2: Entry(first, last)}).image())
+    found = json.loads(gptctl("verify", "--json", path)[1])["findings"]
+    assert [finding["code"] for finding in found] == ([] if code is None else [code])
 
 
 def test_partitions_beyond_the_end_of_a_disk_are_found(gptctl: Callable[..., tuple[int, str, str]], path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gptlib import (
+    Attributes,
     BusyError,
     Disk,
     NotGptError,
@@ -266,11 +267,13 @@ if LOOP:
             with Path(f"{device}p3").open("r+b", buffering=0) as node:
                 node.seek(-1024, os.SEEK_END)
                 node.write(b"first" * 100)
-                assert gptctl("add", "-i", 3, "-P", 1, device) == 0
-                node.seek(-1024, os.SEEK_END)
-                node.write(b"later" * 100)
-                assert gptctl("add", "-i", 3, "-P", 2, device) == 0
                 os.fsync(node.fileno())
+                with Disk.open(device, write=True) as disk:
+                    table = disk.table()
+                    node.seek(-1024, os.SEEK_END)
+                    node.write(b"later" * 100)
+                    os.fsync(node.fileno())
+                    disk.write(table.with_attributes(3, Attributes(1 << 48)))
             assert image.read_bytes()[131037 * 512 :][:500] == b"later" * 100
 
     def test_a_device_that_is_set_read_only_is_refused(image: Path) -> None:

@@ -75,6 +75,16 @@ def test_the_crc_of_an_array_is_that_of_zlib_wherever_its_zeros_begin(unit: int,
     assert crc32_of_array(array) == zlib.crc32(array)
 
 
+@pytest.mark.parametrize("end", [*(128 << n for n in range(8)), 1])
+def test_one_byte_at_either_side_of_where_the_zeros_begin_counts(end: int) -> None:
+    for at in {max(end - 1, 0), end % 16384, 16383}:
+        array = bytearray(16384)
+        array[at] = 0x5A
+        assert crc32_of_array(bytes(array)) == zlib.crc32(array)
+        array[0] = 0xFF
+        assert crc32_of_array(bytes(array)) == zlib.crc32(array)
+
+
 def test_without_the_c_extension_the_crcs_are_the_same() -> None:
     data = random.Random(1).randbytes(16384)
     program = (

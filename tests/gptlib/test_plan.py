@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gptlib.device import FileDevice
-from gptlib.plan import plan_write
+from gptlib.plan import _runs, plan_write
 from gptlib.reading import read_state
 from gptlib.window import Window
 from tests.gptlib.handmade import Entry, Gpt
@@ -123,3 +123,34 @@ def test_what_cannot_be_read_is_written_as_a_whole(lost: set[str]) -> None:
     for epoch in epochs:
         for write in epoch:
             assert write.data == image[write.lba * 512 : write.lba * 512 + len(write.data)]
+
+
+class _Counted(bytes):
+    """Bytes that remember how many of them were copied."""
+
+    copied = 0
+
+    def __getitem__(self, key: SupportsIndex | slice) -> Any:  # noqa: ANN401
+        part = bytes.__getitem__(self, key)
+        _Counted.copied += len(part) if isinstance(part, bytes) else 1
+        return part
+
+
+def test_a_long_run_of_sectors_is_copied_once() -> None:
+    """Not once for each of its sectors: 16 MiB of entries would take a minute."""
+    data = _Counted(b"x" * (64 << 10))
+    (write,) = _runs(5, data, list(range(0, len(data), 512)), 512)
+    assert (write.lba, write.data) == (5, b"x" * len(data))
+    assert _Counted.copied == len(data)
+
+
+def test_the_largest_array_is_written_again_in_one_piece() -> None:
+    gpt = Gpt(sectors=70000, count=131072)
+    image = gpt.image()
+    table = _table(gpt)
+    image[gpt.backup_entries * 512 :] = b"x" * (len(image) - gpt.backup_entries * 512)
+    (epoch,) = plan_write(lambda lba, count: bytes(image[lba * 512 : (lba + count) * 512]), None, table)
+    assert [(write.lba, len(write.data)) for write in epoch] == [
+        (gpt.backup_entries, gpt.array_sectors * 512),
+        (gpt.backup, 512),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ from gptlib import (
     CorruptGptError,
     Disk,
     Guid,
-    InvalidValueError,
-    NotGptError,
     Partition,
     Table,
     TableError,
@@ -22,6 +21,8 @@ from gptlib import (
     type_guid,
 )
 from gptlib.partition import EntryArray
+from tests.gptlib.crash.explorer import crash_states
+from tests.gptlib.crash.recording import recorded
 from tests.gptlib.handmade import Entry, Gpt, zeroed
 from tests.gptlib.readers import PEERS, gptlib, tool
 from tests.gptlib.test_reading import GEOMETRIES
@@ -128,21 +129,6 @@ def test_repair_relocates_the_backup_of_a_grown_disk(path: Path, grown: int) -> 
     assert path.read_bytes()[446:510] == protective(2048 + grown)
 
 
-def test_the_protective_mbr_is_that_of_sfdisk(ram: Path) -> None:
-    for total in (2048, 100000, 1 << 24, (1 << 32) + 5000):
-        ours, theirs = ram / "ours.img", ram / "theirs.img"
-        for path in (ours, theirs):
-            with path.open("wb") as file:
-                file.truncate(total * 512)
-        tool("sfdisk", "-q", "--no-tell-kernel", "--no-reread", theirs, text="label: gpt\n")
-        with Disk.open(ours, write=True) as disk:
-            disk.create(Table.new(total_sectors=total))
-        with ours.open("rb") as one, theirs.open("rb") as other:
-            # The end in CHS of small disks: sfdisk says FF FF FF, sgdisk and UEFI the real one.
-            mine, peer = one.read(512), other.read(512)
-        assert mine[446:451] + mine[454:] == peer[446:451] + peer[454:]
-
-
 def test_a_change_of_a_grown_disk_moves_the_backup_to_where_everybody_looks(path: Path) -> None:
     path.write_bytes(GPT.image() + bytes(512 * 100))
     change(path)
@@ -200,28 +186,6 @@ def test_a_copy_marked_ignoreme_is_never_written(path: Path, side: str) -> None:
     assert after[area] == image[area]
 
 
-@pytest.mark.parametrize("records", [bytes.fromhex("000002000c0102000008000000100000"), b""])
-def test_a_hybrid_or_absent_mbr_is_left_alone_by_changes(path: Path, records: bytes) -> None:
-    gpt = replace(
-        GPT, mbr_records=(records + protective(2048)[:16] if records else b"").ljust(64, b"\0"), boot_code=b"\xeb\x63"
-    )
-    path.write_bytes(gpt.image())
-    change(path)
-    assert path.read_bytes()[:512] == gpt.mbr()
-    with Disk.open(path, write=True) as disk:
-        disk.repair()
-    expected = gpt.mbr() if records else replace(gpt, mbr_records=protective(2048)).mbr()
-    assert path.read_bytes()[:512] == expected
-
-
-def test_a_partition_table_of_another_system_is_not_replaced_by_repair(path: Path) -> None:
-    records = bytes.fromhex("80000200830102000008000000100000").ljust(64, b"\0")
-    path.write_bytes(replace(GPT, mbr_records=records).image())
-    with Disk.open(path, write=True) as disk:
-        disk.repair()
-    assert path.read_bytes()[446:510] == records
-
-
 def test_creation_keeps_boot_code_and_everything_that_is_not_the_gpt(path: Path) -> None:
     image = replace(GPT, boot_code=b"boot code").image()
     path.write_bytes(image)
@@ -250,8 +214,6 @@ def test_a_table_for_another_sector_size_leaves_no_header_of_the_old_one(
 
 @pytest.mark.parametrize(("old", "new"), [(512, 4096), (4096, 512)])
 def test_a_power_cut_while_the_sector_size_changes_leaves_one_of_the_tables(ram: Path, old: int, new: int) -> None:
-    from tests.gptlib.crash.explorer import crash_states
-    from tests.gptlib.crash.recording import recorded
 
     path, size = ram / "disk.img", 1 << 20
     path.write_bytes(Gpt(sectors=size // old, sector_size=old, entries={1: Entry(50, 60, "OLD")}).image())
@@ -282,59 +244,6 @@ def test_what_looks_like_a_header_inside_a_partition_is_data(ram: Path) -> None:
     with Disk.open(path, write=True) as disk:
         disk.create(table)
     assert path.read_bytes()[4096:8192] == nested
-
-
-def test_erasing_leaves_no_trace_and_all_data(path: Path) -> None:
-    image = path.read_bytes()
-    with Disk.open(path, write=True) as disk:
-        disk.erase()
-        with pytest.raises(NotGptError):
-            disk.read()
-        assert disk.erase() == []
-    after = path.read_bytes()
-    assert b"EFI PART" not in after
-    assert after[:512] == image[:512]
-    assert after[34 * 512 : 2015 * 512] == image[34 * 512 : 2015 * 512]
-
-
-def test_erasing_a_damaged_table_takes_the_places_that_the_other_copy_names(path: Path) -> None:
-    image = GPT.image()
-    image[512 + 16] ^= 1
-    path.write_bytes(image)
-    with Disk.open(path, write=True) as disk:
-        disk.erase()
-    assert not any(path.read_bytes()[512 : 34 * 512])
-
-
-@pytest.mark.parametrize("damaged", [(1,), (2047,), (1, 2047)])
-def test_erasing_a_damaged_table_leaves_partitions_alone(path: Path, damaged: tuple[int, ...]) -> None:
-    """Partitions begin and end where the arrays of the usual size would be."""
-    gpt = Gpt(count=4, entries={1: Entry(3, 999), 2: Entry(1000, 2045)})
-    image = gpt.image()
-    image[3 * 512 : 2046 * 512] = b"precious" * (2043 * 64)
-    for sector in damaged:
-        image[sector * 512 + 20] ^= 1
-    path.write_bytes(image)
-    with Disk.open(path, write=True) as disk:
-        disk.erase()
-    after = path.read_bytes()
-    assert after[3 * 512 : 2046 * 512] == b"precious" * (2043 * 64)
-    assert b"EFI PART" not in after
-
-
-@pytest.mark.parametrize("sectors", [2, 3, 40, 2000])
-def test_erasing_what_is_left_of_an_image_makes_it_no_longer(path: Path, sectors: int) -> None:
-    path.write_bytes(GPT.image()[: sectors * 512])
-    with Disk.open(path, write=True) as disk:
-        disk.erase()
-    assert path.stat().st_size == sectors * 512
-    assert not any(path.read_bytes()[512:1024])
-
-
-def test_erasing_writes_only_what_is_not_zero(path: Path) -> None:
-    with Disk.open(path, write=True) as disk:
-        assert sectors(disk.erase()) == [[(END, 1)], [(1, 1)], [(2015, 1), (2, 1)]]
-        assert disk.erase() == []
 
 
 @pytest.mark.parametrize(
@@ -379,10 +288,34 @@ def test_leaving_legacy_mode_writes_nothing_where_it_was_never_entered(path: Pat
         assert disk.set_legacy("legacy") == []
 
 
-def test_an_mbr_is_written_whole_and_only_when_it_changes(path: Path) -> None:
-    mbr = path.read_bytes()[:512]
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"primary_entries_lba": 2}, False),
+        ({"primary_entries_lba": 3}, True),
+        ({"primary_entries_lba": 1}, True),
+        ({"backup_entries_lba": 2015}, False),
+        ({"backup_entries_lba": 2014}, True),
+        ({"backup_entries_lba": 2016}, True),
+    ],
+    ids=str,
+)
+def test_arrays_must_fit_between_headers_and_partitions(path: Path, change: dict[str, Any], refused: bool) -> None:
+    before = path.read_bytes()
     with Disk.open(path, write=True) as disk:
-        assert disk.write_mbr(mbr) == []
-        assert sectors(disk.write_mbr(b"code" + mbr[4:])) == [[(0, 1)]]
-        with pytest.raises(InvalidValueError, match="an MBR has 512 bytes, not 10"):
-            disk.write_mbr(bytes(10))
+        table = disk.table()._replace(**change)
+        if refused:
+            with pytest.raises(TableError, match="do not fit"):
+                disk.write(table)
+        else:
+            assert disk.write(table) == []
+    assert path.read_bytes() == before
+
+
+def test_the_lock_is_held_from_reading_to_writing(path: Path) -> None:
+    with Disk.open(path, write=True) as disk, path.open("rb") as other:
+        table = disk.table()
+        for _ in range(2):
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            disk.write(table.with_attributes(3, Attributes(1 << 48)))

@@ -13,7 +13,7 @@ from gptlib import Attributes, Disk, Guid, Partition, type_guid
 from gptlib.cli.main import main as gptctl
 from gptlib.dump import Dump, dump_text
 from gptlib.mbr import protective_mbr
-from tests.gptlib.crash.explorer import READERS, crash_states, explore
+from tests.gptlib.crash.explorer import READERS, apply, crash_states, explore
 from tests.gptlib.crash.recording import Sector, recorded
 from tests.gptlib.tables import FULL, blank, make_with_cgpt, make_with_sfdisk, table_of
 
@@ -44,18 +44,28 @@ H2, E2, E2_END = SECTORS - 1, SECTORS - 33, SECTORS - 33 + 19
 
 
 class Operation(NamedTuple):
-    """Something that changes a disk: the sectors that are zeroed before, its size before, and the commands."""
+    """Something that changes a disk: the sectors that are zeroed before, its size and entries before, and the commands."""
 
     zeroed: tuple[int, ...]
     commands: tuple[tuple[str, ...], ...]
     grown_by: int = 0
     table: bool = True
+    entries: int = 128
 
 
 OPERATIONS = {
     "create on an empty disk": Operation((), (("gptctl", "create"),), table=False),
     "create over a table": Operation((), (("gptctl", "create"),)),
     "create with padding over a table": Operation((), (("gptctl", "create", "-p", "16"),)),
+    "create over a damaged table": Operation((H1, E1), (("gptctl", "create"),)),
+    "create over a lost backup header": Operation((H2,), (("gptctl", "create"),)),
+    "create over a combined table": Operation((E1, H2), (("gptctl", "create"),)),
+    "create over 5 entries": Operation((), (("gptctl", "create"),), entries=5),
+    "create over 64 entries": Operation((), (("gptctl", "create"),), entries=64),
+    "create over 256 entries": Operation((), (("gptctl", "create"),), entries=256),
+    "create on an image that it makes longer": Operation((), (("gptctl", "create", "-s", "4096"),)),
+    "leave the legacy mode": Operation((), (("gptctl", "legacy"), ("gptctl", "legacy", "-e"))),
+    "mark a partition for booting": Operation((), (("gptctl", "boot", "-i", "3"),)),
     "erase": Operation((), (("gptctl", "create", "-z"),)),
     "add a partition": Operation((), (("gptctl", "add", "-i", "5", "-b", "1100", "-s", "8", "-t", "data"),)),
     "add a partition far away in the array": Operation(
@@ -113,7 +123,9 @@ def prepared(path: Path, operation: Operation) -> tuple[bytes, bytes]:
     blank(path, SECTORS)
     if operation.table:
         with Disk.open(path, write=True) as disk:
-            disk.create(table_of(SLOTS, sectors=SECTORS))
+            count = operation.entries
+            fitting = {n: slot for n, slot in SLOTS.items() if n <= count and slot.first_lba >= 2 + count // 4}
+            disk.create(table_of(fitting, sectors=SECTORS, entries=count))
     undamaged = path.read_bytes()
     image = bytearray(undamaged)
     for sector in operation.zeroed:
@@ -126,6 +138,7 @@ def prepared(path: Path, operation: Operation) -> tuple[bytes, bytes]:
 
 
 def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
+    before = path.read_bytes()
     path.with_name("full.dump").write_text(
         dump_text(Dump(table_of(FULL_ARRAY, sectors=SECTORS), protective_mbr(b"", SECTORS)))
     )
@@ -137,7 +150,12 @@ def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
             else:
                 result = CliRunner().invoke(bootselect, [words[0], str(path), *words[1:]])
                 assert result.exit_code == 0, result.output
-    return recording.finish()
+    epochs = recording.finish()
+    after = bytearray(before)
+    for epoch in epochs:
+        apply(after, epoch)
+    assert after == path.read_bytes(), "the disk was written in another way than the explorer records"
+    return epochs
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -151,6 +169,9 @@ def test_a_power_cut_leaves_the_old_or_the_new_table(
         found = explore(path, before, epochs, exhaustive=FULL, undamaged=undamaged)
         record_property("counted", f"{name}: {found.states} crash states in {len(epochs)} flush epochs")
         assert found.violations == []
+        assert found.states > 1
+        if name != "erase":
+            assert found.blind == set(), "the new table is not seen by"
         return
     # Of several commands each has its own old and new: every pair of neighbours is explored on its own.
     states = explore_each(path, before, operation)
@@ -165,6 +186,7 @@ def explore_each(path: Path, before: bytes, operation: Operation) -> int:
         after = path.read_bytes()
         found = explore(path, before, epochs, exhaustive=FULL)
         assert found.violations == [], command
+        assert found.states > 1
         states, before = states + found.states, after
     return states
 
@@ -239,8 +261,8 @@ def test_the_explorer_notices_a_wrong_order_of_writes(
     path, operation = ram / "disk.img", OPERATIONS["prioritize"]
     before, _ = prepared(path, operation)
 
-    def wrong(table: Table, ignored: Sequence[str]) -> Regions:
-        return order(regions(table, ignored))
+    def wrong(table: Table, ignored: Sequence[str], *, apart: bool) -> Regions:
+        return order(regions(table, ignored, apart=apart))
 
     monkeypatch.setattr(gptlib.plan, "_regions", wrong)
     epochs = run_recorded(path, operation)

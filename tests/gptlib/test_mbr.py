@@ -1,0 +1,156 @@
+"""What becomes of the MBR: boot code, foreign and hybrid records, the protective one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gptlib import (
+    Disk,
+    Guid,
+    InvalidValueError,
+    Partition,
+    Table,
+    type_guid,
+)
+from gptlib.cli.main import main
+from gptlib.device import FileDevice
+from gptlib.errors import ReadError
+from tests.gptlib.crash.explorer import crash_states
+from tests.gptlib.crash.recording import recorded
+from tests.gptlib.handmade import zeroed
+from tests.gptlib.readers import run, tool
+from tests.gptlib.tables import blank
+from tests.gptlib.writing import GPT, change, protective, repair, sectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(ram: Path) -> Path:
+    path = ram / "disk.img"
+    path.write_bytes(GPT.image())
+    return path
+
+
+def test_the_protective_mbr_is_that_of_sfdisk(ram: Path) -> None:
+    for total in (2048, 100000, 1 << 24, (1 << 32) + 5000):
+        ours, theirs = ram / "ours.img", ram / "theirs.img"
+        for path in (ours, theirs):
+            with path.open("wb") as file:
+                file.truncate(total * 512)
+        tool("sfdisk", "-q", "--no-tell-kernel", "--no-reread", theirs, text="label: gpt\n")
+        with Disk.open(ours, write=True) as disk:
+            disk.create(Table.new(total_sectors=total))
+        with ours.open("rb") as one, theirs.open("rb") as other:
+            # The end in CHS of small disks: sfdisk says FF FF FF, sgdisk and UEFI the real one.
+            mine, peer = one.read(512), other.read(512)
+        assert mine[446:451] + mine[454:] == peer[446:451] + peer[454:]
+
+
+@pytest.mark.parametrize("records", [bytes.fromhex("000002000c0102000008000000100000"), b""])
+def test_a_hybrid_or_absent_mbr_is_left_alone_by_changes(path: Path, records: bytes) -> None:
+    gpt = replace(
+        GPT, mbr_records=(records + protective(2048)[:16] if records else b"").ljust(64, b"\0"), boot_code=b"\xeb\x63"
+    )
+    path.write_bytes(gpt.image())
+    change(path)
+    assert path.read_bytes()[:512] == gpt.mbr()
+    with Disk.open(path, write=True) as disk:
+        disk.repair()
+    expected = gpt.mbr() if records else replace(gpt, mbr_records=protective(2048)).mbr()
+    assert path.read_bytes()[:512] == expected
+
+
+def test_a_partition_table_of_another_system_is_not_replaced_by_repair(path: Path) -> None:
+    records = bytes.fromhex("80000200830102000008000000100000").ljust(64, b"\0")
+    path.write_bytes(replace(GPT, mbr_records=records).image())
+    with Disk.open(path, write=True) as disk:
+        disk.repair()
+    assert path.read_bytes()[446:510] == records
+
+
+@pytest.mark.parametrize("act", [repair, change])
+def test_boot_code_and_disk_signature_stay_when_the_backup_moves(path: Path, act: Callable[[Path], object]) -> None:
+    image = replace(GPT, boot_code=bytes(range(1, 224)) * 2).image()
+    path.write_bytes(bytes(image) + bytes(512 * 512))
+    act(path)
+    after = path.read_bytes()
+    assert after[:446] == image[:446]
+    assert after[446:510] == protective(2560)
+
+
+@pytest.mark.parametrize("act", [repair, change])
+def test_a_hybrid_mbr_stays_when_the_backup_moves(path: Path, act: Callable[[Path], object]) -> None:
+    records = protective(2048)[:16] + bytes.fromhex("800002000c0000006400000064000000").ljust(48, b"\0")
+    image = replace(GPT, mbr_records=records).image()
+    path.write_bytes(bytes(image) + bytes(512 * 512))
+    act(path)
+    assert path.read_bytes()[:512] == image[:512]
+
+
+def test_the_size_of_a_protective_record_is_read_in_whatever_place_it_has(path: Path) -> None:
+    records = bytes(16) + bytes.fromhex("00000200eeffffff0100000005000000") + bytes(32)
+    path.write_bytes(replace(GPT, mbr_records=records).image())
+    with Disk.open(path) as disk:
+        assert [str(finding) for finding in disk.read().findings] == [
+            "note: mbr: the protective MBR covers 5 sectors; expected 2047"
+        ]
+
+
+def test_creation_keeps_the_disk_signature(path: Path) -> None:
+    image = replace(GPT, boot_code=bytes(440) + b"SIGN").image()
+    path.write_bytes(image)
+    with Disk.open(path, write=True) as disk:
+        disk.create(Table.new(total_sectors=2048))
+    assert path.read_bytes()[440:444] == b"SIGN"
+
+
+def test_an_mbr_that_cannot_be_read_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its boot code would be lost."""
+    path.write_bytes(zeroed(replace(GPT, boot_code=b"precious").image(), 1))
+    read = FileDevice.read
+
+    def failing(device: FileDevice, offset: int, length: int) -> bytes:
+        if offset < 512:
+            raise ReadError(device.path, offset, length, "Input/output error")
+        return read(device, offset, length)
+
+    monkeypatch.setattr(FileDevice, "read", failing)
+    with Disk.open(path, write=True) as disk:
+        assert "warning: mbr: the MBR in sector 0 cannot be read; it is left as it is" in map(str, disk.read().findings)
+        disk.repair()
+        assert [finding.where for finding in disk.read().findings] == ["mbr"]
+    assert main(["boot", "-i", "3", str(path)]) == 1
+    monkeypatch.undo()
+    assert path.read_bytes() == replace(GPT, boot_code=b"precious").image()
+
+
+def test_a_disk_is_one_of_its_old_kind_until_it_has_a_gpt(ram: Path) -> None:
+    """A protective MBR before the table would be a disk without partitions after a power cut."""
+    path = blank(ram / "dos.img", 2048)
+    tool("sfdisk", "-q", "--no-reread", path, text="label: dos\nstart=64,size=1000\n")
+    image = path.read_bytes()
+    with recorded() as recording, Disk.open(path, write=True) as disk:
+        disk.create(Table.new(total_sectors=2048).add(Partition(type_guid("efi"), Guid.random(), 64, 1063)))
+    states = list(crash_states(image, recording.finish(), exhaustive=False))
+    seen = set()
+    for state in states:
+        path.write_bytes(state)
+        number = run("blkid", "-p", "-s", "PTTYPE", "-o", "value", path).stdout.strip()
+        seen.add((number, len(run("partx", "-o", "NR", "-g", path).stdout.split())))
+    assert len(states) > 4
+    assert seen == {("dos", 1), ("gpt", 1)}
+
+
+def test_an_mbr_is_written_whole_and_only_when_it_changes(path: Path) -> None:
+    mbr = path.read_bytes()[:512]
+    with Disk.open(path, write=True) as disk:
+        assert disk.write_mbr(mbr) == []
+        assert sectors(disk.write_mbr(b"code" + mbr[4:])) == [[(0, 1)]]
+        with pytest.raises(InvalidValueError, match="an MBR has 512 bytes, not 10"):
+            disk.write_mbr(bytes(10))
