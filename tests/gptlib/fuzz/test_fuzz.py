@@ -131,14 +131,22 @@ def table_of(path: Path) -> Table | None:
 
 
 def assert_only_the_table_changed(path: Path, table: Table, before: bytes, after: bytes) -> None:
-    """Sectors that hold data, by the table before and by the table after, are as they were."""
+    """Every sector is as it was that belongs to no header or array, by the table before or after; so are 440 of boot code."""
     new = table_of(path)
     assert new is not None
     assert len(before) == len(after)
-    size = table.sector_size
+    assert before[:440] == after[:440]
+    size, own = table.sector_size, {0, 1}
     for one in (table, new):
-        start, end = one.first_usable_lba * size, (min(table.last_usable_lba, new.last_usable_lba) + 1) * size
-        assert before[start:end] == after[start:end]
+        for first in (one.primary_entries_lba, one.backup_entries_lba):
+            own.update(range(first, first + one.entries_sectors))
+        own.add(one.backup_lba)
+    start = 0
+    for lba in (*sorted(own), len(before)):
+        assert before[start : lba * size] == after[start : lba * size]
+        start = (lba + 1) * size
+    start, end = new.first_usable_lba * size, (min(table.last_usable_lba, new.last_usable_lba) + 1) * size
+    assert before[start:end] == after[start:end]
 
 
 def assert_repaired(path: Path) -> None:
