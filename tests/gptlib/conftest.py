@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gptlib.cli.main import main
+from tests.gptlib.writing import GPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,14 @@ def ram(tmp_path: Path) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="slotboot-test-", dir=_MEMORY))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def path(ram: Path) -> Path:
+    """An image with the GPT of writing.py."""
+    path = ram / "disk.img"
+    path.write_bytes(GPT.image())
+    return path
 
 
 @pytest.fixture

@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def path(ram: Path) -> Path:
-    path = ram / "disk.img"
-    path.write_bytes(GPT.image())
-    return path
-
-
 def test_erasing_leaves_no_trace_and_all_data(path: Path) -> None:
     image = path.read_bytes()
     with Disk.open(path, write=True) as disk:

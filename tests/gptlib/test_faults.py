@@ -35,13 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def path(ram: Path) -> Path:
-    path = ram / "disk.img"
-    path.write_bytes(GPT.image())
-    return path
-
-
 class Faulty:
     """Lets so many system calls pass, then fails each."""
 

@@ -30,13 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def path(ram: Path) -> Path:
-    path = ram / "disk.img"
-    path.write_bytes(GPT.image())
-    return path
-
-
 def test_the_protective_mbr_is_that_of_sfdisk(ram: Path) -> None:
     for total in (2048, 100000, 1 << 24, (1 << 32) + 5000):
         ours, theirs = ram / "ours.img", ram / "theirs.img"

@@ -33,13 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def path(ram: Path) -> Path:
-    path = ram / "disk.img"
-    path.write_bytes(GPT.image())
-    return path
-
-
 def test_an_attribute_costs_four_sectors_in_three_flushes(path: Path) -> None:
     before = path.read_bytes()
     epochs = change(path)
