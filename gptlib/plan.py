@@ -5,7 +5,7 @@ H1/E1 are the primary header and entries, H2/E2 those of the backup. Every epoch
 1. *Repair*: what is damaged or differs is first written with the OLD content, E2+H2, then H1, then E1. Of each pair at
    least one valid piece is not touched here, so the old table can be read throughout.
 2. *Change*: E2+H2, then H1, then E1, with the NEW content. While the backup is written, the primary is the old table;
-   while the primary is written, the backup is the new one.
+   while the primary is written, the backup is the new one. E2 and H2 are two epochs where the array changes its shape.
    Between the two, the headers that an old table for another sector size left behind are wiped: from here on the new
    backup is the only one that a prober finds.
 3. The protective MBR, where it has to be made or moved (creation, relocation): without it no reader looks at a new table.
