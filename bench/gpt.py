@@ -234,7 +234,7 @@ def parts_of_a_change(path: Path) -> Iterator[Row]:
     new = table.with_attributes(1, bits)
 
     def plan() -> object:
-        return plan_write(lambda lba, count: window.peek(lba * 512, count * 512), None, new)
+        return plan_write(window.sectors(512), None, new)
 
     plan()  # The CRC of the entries is computed once and kept: a row of its own.
     times = best(
