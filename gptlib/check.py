@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from gptlib.errors import TableError, TruncatedDiskError
 from gptlib.findings import ERROR, Finding
-from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, valid_entry_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,43 +45,3 @@ def table_findings(table: Table) -> Iterator[Finding]:
                 "duplicate-guid", f"partitions {other} and {index} have the same GUID {partition.unique_guid}"
             )
         seen.setdefault(partition.unique_guid, index)
-
-
-def check_writable(path: str, table: Table) -> None:
-    """Refuse a table whose own structures would not fit where they say they stand.
-
-    Raises TruncatedDiskError when the disk ends before the table does, TableError when an entry array would be written
-    among the partitions or over a header, or when no reader would accept the headers.
-    """
-    entries, first, last = table.entries, table.first_usable_lba, table.last_usable_lba
-    if table.revision >> 16 != 1 or not HEADER_SIZE <= table.header_size <= table.sector_size:
-        raise TableError(
-            f"{path}: no reader takes headers of revision {table.revision:#x} and {table.header_size} bytes"
-        )
-    if not valid_entry_size(entries.entry_size) or not 0 < len(entries) <= MAX_ARRAY_BYTES:
-        raise TableError(f"{path}: no reader takes {entries.capacity} entries of {entries.entry_size} bytes")
-    if not 2 < first <= last + 1:
-        raise TableError(f"{path}: no reader takes a table whose usable sectors are {first} to {last}")
-    needed = max(table.backup_lba, table.last_usable_lba) + 1
-    if needed > table.total_sectors:
-        raise TruncatedDiskError(path, sectors=table.total_sectors, needed=needed)
-    length = table.entries_sectors
-    if not 2 <= table.primary_entries_lba <= table.first_usable_lba - length:
-        raise TableError(
-            f"{path}: the primary entries (sectors {table.primary_entries_lba} to {table.primary_entries_lba + length - 1}) do "
-            f"not fit before the first usable sector {table.first_usable_lba}"
-        )
-    if not table.last_usable_lba < table.backup_entries_lba <= table.backup_lba - length:
-        raise TableError(
-            f"{path}: the backup entries ({length} sectors from {table.backup_entries_lba}) do not fit between the last "
-            f"usable sector {table.last_usable_lba} and the backup header in sector {table.backup_lba}"
-        )
-
-
-def is_writable(table: Table) -> bool:
-    """Whether ``check_writable`` would let the table pass."""
-    try:
-        check_writable("", table)
-    except (TruncatedDiskError, TableError):
-        return False
-    return True

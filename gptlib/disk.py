@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 
-from gptlib.check import check_writable, is_writable
 from gptlib.device import BlockDevice, open_device
 from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadOnlyError, TableError
+from gptlib.judge import BACKUP, PRIMARY
 from gptlib.kernel import check_unused, sync_kernel
 from gptlib.lock import DEADLINE, lock_exclusive
 from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, protective_mbr
-from gptlib.plan import plan_regions, plan_write
+from gptlib.placement import check_places, check_room, check_writes, is_writable, structures
+from gptlib.plan import copy_regions, plan_regions, plan_write
 from gptlib.reading import State, probe_sector_size, read_state
 from gptlib.table import Table
 from gptlib.window import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from typing import Literal, Self
 
     from gptlib.device import Device
@@ -34,6 +35,8 @@ class Disk:
         self.device, self.writable = device, writable
         self._state: State | None = None
         self._window: Window | None = None
+        self.notices: tuple[str, ...] = ()
+        """What the last ``write`` had to leave alone, one line each; empty on a sound disk."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, write: bool = False, lock_deadline: float = DEADLINE) -> Self:
@@ -108,6 +111,9 @@ class Disk:
         state = self._state or self.read()
         self._refuse_legacy(state)
         old = _table_of(state)
+        if BACKUP in state.left_alone and old.backup_lba >= state.total_sectors:
+            # Its place is gone, and where it would go now something else stands.
+            self._refuse_occupied(state, force=False)
         if (table.sector_size, table.total_sectors) != (state.sector_size, state.total_sectors):
             raise TableError(
                 f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
@@ -115,8 +121,14 @@ class Disk:
             )
         if table != old and table.backup_lba == old.backup_lba:
             table = self._settled(table, state)
-        moved = table.backup_lba != old.backup_lba and state.mbr_kind == PROTECTIVE
-        return self._write(state, old, table, protective_mbr(state.mbr, table.total_sectors) if moved else None)
+        moved = table.backup_lba != old.backup_lba
+        if moved and state.end_signature:
+            raise TableError(
+                f"{self.path}: the backup cannot move, as the disk ends with {state.end_signature}; nothing was written"
+            )
+        mbr = protective_mbr(state.mbr, table.total_sectors) if moved and state.mbr_kind == PROTECTIVE else None
+        self.notices = _notices(state)
+        return self._write(state, old, table, mbr, left_alone={*_ignored(state), *state.left_alone})
 
     def create(self, table: Table, *, mbr: bytes | None = None) -> Sequence[Epoch]:
         """Write a new table, whatever the disk holds now, and last the MBR: a protective one, or the 512 bytes given.
@@ -132,35 +144,49 @@ class Disk:
                 f"{total} of {size}"
             )
         old = state.table if state.sector_size == table.sector_size else None
-        return self._write(state, old, table, mbr or protective_mbr(state.mbr, total))
+        return self._write(state, old, table, mbr or protective_mbr(state.mbr, total), left_alone=_ignored(state))
 
-    def repair(self) -> Sequence[Epoch]:
+    def repair(self, *, force: bool = False) -> Sequence[Epoch]:
         """Write what is damaged again, and move the backup to the end of a disk that was grown or shrunk.
 
-        The old table can be read throughout. Raises as ``write``; TruncatedDiskError when partitions lie beyond the end.
+        The old table can be read throughout. Raises as ``write``; TruncatedDiskError when partitions lie beyond the end;
+        TableError when something that is not ours stands where a copy would be written, unless it is to go by ``force``.
         """
         state = self._state or self.read()
         self._refuse_legacy(state)
-        table = self._settled(_table_of(state), state)
+        self._refuse_occupied(state, force=force)
+        table = self._settled(_table_of(state), state, force=force)
         absent = state.mbr_kind == ABSENT and len(state.mbr) == MBR_BYTES
         moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
         mbr = protective_mbr(state.mbr, state.total_sectors) if absent or moved else None
-        return self._write(state, _table_of(state), table, mbr)
+        return self._write(state, _table_of(state), table, mbr, left_alone=_ignored(state))
 
-    def _settled(self, table: Table, state: State) -> Table:
+    def _refuse_occupied(self, state: State, *, force: bool) -> None:
+        if force:
+            return
+        for finding in state.findings:
+            if finding.code == "occupied":
+                raise TableError(f"{self.path}: {finding.where}: {finding.message}; nothing was written")
+        if state.end_signature:
+            raise TableError(
+                f"{self.path}: the backup belongs into the last sector, but the disk ends with {state.end_signature}; nothing "
+                "was written ('gptctl repair --force' writes over it)"
+            )
+
+    def _settled(self, table: Table, state: State, *, force: bool = False) -> Table:
         """The table with its backup at the end of the disk. Raises as ``Table.relocate``, or TruncatedDiskError."""
-        if table.backup_lba == state.total_sectors - 1 or state.backup.ignored:
+        if table.backup_lba == state.total_sectors - 1 or state.backup.ignored or (state.end_signature and not force):
             return table
         try:
             return table.relocate(state.total_sectors)
         except TableError:
-            check_writable(self.path, table)
+            check_places(self.path, table)
             raise
 
     def erase(self) -> Sequence[Epoch]:
         """Zero both copies, so that there is no table any more; the MBR stays.
 
-        Raises ReadOnlyError, PartitionInUseError (nothing written), WriteError and KernelError.
+        Raises ReadOnlyError, PartitionInUseError, TableError where a copy lies in a partition (nothing written), WriteError and KernelError.
         """
         from gptlib.erase import plan_erase
 
@@ -168,20 +194,20 @@ class Disk:
         self._check_writable()
         fd = self._block_fd()
         if fd is None or not state.has_signature:
-            return self._carry_out(plan_erase(state), state.sector_size)
+            return self._carry_out(plan_erase(state), state)
         none = Table.new(total_sectors=state.total_sectors, sector_size=state.sector_size, entry_count=1)
         check_unused(fd, self.path, none)
-        epochs = self._carry_out(plan_erase(state), state.sector_size)
+        epochs = self._carry_out(plan_erase(state), state)
         self.tell_kernel(none)
         return epochs
 
     def write_mbr(self, block: bytes) -> Sequence[Epoch]:
-        """Write the first 512 bytes of the disk, and nothing else. Raises ReadOnlyError and WriteError."""
+        """Write the first 512 bytes of the disk, and nothing else. Raises ReadOnlyError, TableError where a partition starts there, and WriteError."""
         if len(block) != MBR_BYTES:
             raise InvalidValueError(f"an MBR has {MBR_BYTES} bytes, not {len(block)}")
         state = self._state or self.examine()
         self._check_writable()
-        return self._carry_out([[(0, block)]], state.sector_size)
+        return self._carry_out([[(0, block)]], state)
 
     def set_legacy(self, mode: Literal["legacy", "ignore-primary", "efi-part"]) -> Sequence[Epoch]:
         """Switch to one of ChromeOS's modes: ``legacy``, ``ignore-primary`` or, back again, ``efi-part``.
@@ -197,12 +223,12 @@ class Disk:
             raise TableError(
                 f"{self.path}: the backup is not valid and cannot be left as the only table; repair it first"
             )
-        check_writable(self.path, table)
+        check_places(self.path, table, left_alone=state.left_alone)
         if mode == "legacy":
             steps = plan_legacy(table, primary_ignored=state.primary.ignored)
         else:
             steps = plan_efi_part(table) if mode == "efi-part" else plan_ignore_primary(table)
-        return self._carry_out(steps, table.sector_size)
+        return self._carry_out(steps, state)
 
     def extend(self, size: int) -> None:
         """Make an image file ``size`` bytes long, with a hole at its end. Raises WriteError; TypeError for a device."""
@@ -218,24 +244,36 @@ class Disk:
         if not self.writable:
             raise ReadOnlyError(self.path, "it was opened for reading only")
 
-    def _write(self, state: State, old: Table | None, new: Table, mbr: bytes | None) -> Sequence[Epoch]:
+    def _write(
+        self, state: State, old: Table | None, new: Table, mbr: bytes | None, *, left_alone: Collection[str]
+    ) -> Sequence[Epoch]:
         self._check_writable()
-        check_writable(self.path, new)
-        if old is not None and (not state.findings or not is_writable(old)):
+        if _ignored(state) == {PRIMARY, BACKUP}:
+            raise TableError(f"{self.path}: both copies are marked IGNOREME (ChromeOS), which means hands off")
+        if len(left_alone) == 2:
+            raise TableError(
+                f"{self.path}: neither copy may be written ('gptctl verify' tells why); nothing was written"
+            )
+        if state.table is None or structures(state.table) != structures(new):
+            check_room(self.path, new)
+        check_places(self.path, new, left_alone)
+        if old is not None and (not state.findings or not is_writable(old, left_alone)):
             # Nothing needs repair before the change, or nothing can be repaired: the place of the old backup is gone with
             # the end of the disk, or among the partitions, and the primary is all that there is to keep.
             old = None
-        ignored = [copy.where for copy in (state.primary, state.backup) if copy.ignored]
-        if len(ignored) == 2:
-            raise TableError(f"{self.path}: both copies are marked IGNOREME (ChromeOS), which means hands off")
         window, size = self._window or Window(self.device), new.sector_size
-        remnants: Sequence[Region] = ()
-        if mbr is not None:
-            from gptlib.remnants import find_remnants
+        if left_alone and state.table is not None and new != state.table:
+            epochs = self._plan_single(window, state, new, left_alone)
+        else:
+            remnants: Sequence[Region] = ()
+            if mbr is not None:
+                from gptlib.remnants import find_remnants
 
-            remnants = find_remnants(window, new)
-        apart = state.table is not None and state.table.array_shape != new.array_shape
-        epochs = plan_write(window.sectors(size), old, new, ignored=ignored, mbr=mbr, remnants=remnants, apart=apart)
+                remnants = find_remnants(window, new)
+            apart = state.table is not None and state.table.array_shape != new.array_shape
+            read = window.sectors(size)
+            epochs = plan_write(read, old, new, ignored=left_alone, mbr=mbr, remnants=remnants, apart=apart)
+        check_writes(self.path, new, epochs)
         fd = self._block_fd()
         moved = fd is not None and _extents(state.table) != _extents(new)
         if fd is not None and moved:
@@ -245,9 +283,20 @@ class Disk:
             self.tell_kernel(new)
         return epochs
 
-    def _carry_out(self, steps: Iterable[Iterable[Region]], sector_size: int) -> Sequence[Epoch]:
-        window = self._window or Window(self.device)
-        return self._execute(plan_regions(window.sectors(sector_size), sector_size, steps), sector_size)
+    def _plan_single(self, window: Window, state: State, new: Table, left_alone: Collection[str]) -> Sequence[Epoch]:
+        """First the copy that may be written is made whole with the old content, then it is changed."""
+        from gptlib.single import plan_single
+
+        old, where = _table_of(state), BACKUP if PRIMARY in left_alone else PRIMARY
+        steps = [*copy_regions(old, left_alone), *plan_single(self.path, old, new, where)]
+        return plan_regions(window.sectors(new.sector_size), new.sector_size, steps)
+
+    def _carry_out(self, steps: Iterable[Iterable[Region]], state: State) -> Sequence[Epoch]:
+        window, size = self._window or Window(self.device), state.sector_size
+        epochs = plan_regions(window.sectors(size), size, steps)
+        if state.table is not None:
+            check_writes(self.path, state.table, epochs)
+        return self._execute(epochs, size)
 
     def _execute(self, epochs: Sequence[Epoch], sector_size: int) -> Sequence[Epoch]:
         self._state = self._window = None
@@ -265,6 +314,14 @@ class Disk:
 
     def _block_fd(self) -> int | None:
         return self.device.fd if isinstance(self.device, BlockDevice) else None
+
+
+def _ignored(state: State) -> set[str]:
+    return {copy.where for copy in (state.primary, state.backup) if copy.ignored}
+
+
+def _notices(state: State) -> tuple[str, ...]:
+    return tuple(f"{f.where}: {f.message}" for f in state.findings if f.code == "occupied")
 
 
 def _extents(table: Table | None) -> dict[int, tuple[int, int]] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gptlib.check import is_writable
 from gptlib.judge import PRIMARY
+from gptlib.placement import is_writable
 from gptlib.table import array_sectors
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ def _array(state: State, copy: Copy, size: int) -> list[Region]:
     header, table = copy.header, state.table
     if header is not None and copy.header_ok:
         return [(header.entries_lba, bytes(array_sectors(header.entry_count * header.entry_size, size) * size))]
-    if table is None or not is_writable(table):
+    if table is None or copy.where in state.left_alone or not is_writable(table):
         return []
     lba = table.primary_entries_lba if copy.where == PRIMARY else table.backup_entries_lba
     return [(lba, bytes(table.entries_sectors * size))]

@@ -144,7 +144,7 @@ def plan_write(
     """
     plan = _Plan(read, new.sector_size)
     for table in (new,) if old is None or old == new else (old, new):
-        for regions in _regions(table, ignored, apart=apart and table is new):
+        for regions in copy_regions(table, ignored, apart=apart and table is new):
             plan.add(regions)
             if remnants and table is new:
                 plan.add(remnants)
@@ -162,7 +162,8 @@ def plan_regions(read: ReadSectors, sector_size: int, steps: Iterable[Iterable[R
     return plan.epochs
 
 
-def _regions(table: Table, ignored: Collection[str], *, apart: bool) -> list[list[Region]]:
+def copy_regions(table: Table, ignored: Collection[str] = (), *, apart: bool = False) -> list[list[Region]]:
+    """The steps in which both copies of a table are written, less those that are ``ignored``."""
     epochs: list[list[Region]] = []
     if BACKUP not in ignored:
         entries, header = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gptlib._record import Record
 from gptlib.crc import crc32_of_array
+from gptlib.errors import TableError
 from gptlib.findings import ERROR, NOTE, WARNING, Finding
 from gptlib.guid import Guid
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, decode_header, header_crc
@@ -38,6 +39,10 @@ class State(Record):
     table: Table | None
     source: str
     findings: tuple[Finding, ...]
+    left_alone: tuple[str, ...] = ()
+    """Copies (``primary``, ``backup``) in whose place something else stands: only ``repair`` by force writes them."""
+    end_signature: str = ""
+    """What stands at the end of a disk that was grown, where that is known; the backup then stays where it is."""
 
     @property
     def has_signature(self) -> bool:
@@ -102,8 +107,48 @@ def _read_state(window: Window, size: int) -> State:
     mbr = window.peek(0, min(MBR_BYTES, window.size))
     table, source = _choose(window, primary, backup, size, total)
     state = State(size, total, mbr, primary, backup, table, source, ())
-    findings = (*primary.findings, *backup.findings, *_disk_findings(state))
-    return State(size, total, mbr, primary, backup, table, source, findings)
+    if table is not None and table.backup_lba != total - 1:
+        state = state._replace(end_signature=_end_signature(window))
+    occupied = tuple(_occupied(window, state)) if table is not None and not (primary.valid and backup.valid) else ()
+    state = state._replace(left_alone=tuple(finding.where for finding in occupied))
+    return state._replace(findings=(*primary.findings, *backup.findings, *occupied, *_disk_findings(state)))
+
+
+def _will_move(state: State) -> bool:
+    """Whether the next write makes the backup anew at the end of a disk that was grown, wherever it stood."""
+    table = state.table
+    return table is not None and table.backup_lba < state.total_sectors - 1 and not state.end_signature
+
+
+def _occupied(window: Window, state: State) -> Iterator[Finding]:
+    """One finding for each damaged copy in whose place something else stands."""
+    from gptlib.occupied import foreign_sector
+
+    table = state.table
+    for copy in (state.primary, state.backup):
+        if table is None or copy.valid or copy.ignored or (copy is state.backup and _will_move(state)):
+            continue
+        sector = foreign_sector(window, _reaching(table, state.total_sectors), copy)
+        if sector is not None:
+            message = (
+                f"sector {sector} holds something that is no part of a table; this copy is left alone "
+                "('gptctl repair --force' writes over it)"
+            )
+            yield Finding("occupied", WARNING, copy.where, message)
+
+
+def _reaching(table: Table, total: int) -> Table:
+    """The table as it would be written where its end is gone."""
+    try:
+        return table if table.backup_lba < total else table.relocate(total)
+    except TableError:
+        return table
+
+
+def _end_signature(window: Window) -> str:
+    from gptlib.signatures import signature_at_end
+
+    return signature_at_end(window.peek, window.size)
 
 
 def _find_backup(window: Window, primary: Copy, size: int, total: int) -> Copy:
@@ -162,14 +207,12 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
     if other.header is not None and other.header_ok:
         other_entries = other.header.entries_lba
     else:
-        places = _places_of_other_entries(copy, header, size)
-        found = [lba for lba in places if window.peek(lba * size, len(entries)) == entries]
-        other_entries = (found or places)[0]
+        other_entries = _places_of_other_entries(copy, header, size)[0]
     own_tail = _tail(copy.sector)
     other_tail = _tail(other.sector) if other.header_ok else own_tail
     is_primary = copy.where == PRIMARY
     # In the order of the fields: keywords would take as long as all the rest of this function.
-    return Table(
+    table = Table(
         size,
         total,
         Guid(header.disk_guid),
@@ -185,6 +228,15 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
         own_tail if is_primary else other_tail,
         other_tail if is_primary else own_tail,
     )
+    return table if other.header_ok else _with_likely_place(window, table, copy, header)
+
+
+def _with_likely_place(window: Window, table: Table, copy: Copy, header: Header) -> Table:
+    """The table with the array of the copy whose header is lost where its bytes, or the rest of them, are found."""
+    from gptlib.occupied import likely_place
+
+    lba = likely_place(window, _places_of_other_entries(copy, header, table.sector_size), table)
+    return table._replace(backup_entries_lba=lba) if copy.where == PRIMARY else table._replace(primary_entries_lba=lba)
 
 
 def _tail(sector: bytes) -> bytes:
@@ -207,6 +259,8 @@ def _disk_findings(state: State) -> Iterator[Finding]:
             message = (
                 f"the backup stands in sector {table.backup_lba}, not in the last one ({last}): the disk has grown"
             )
+            if state.end_signature:
+                message += f"; it stays there, as the disk ends with {state.end_signature}"
             yield Finding("backup-not-at-end", WARNING, "disk", message)
         if state.primary.valid and state.backup.valid and not _same_contents(state):
             yield Finding("copies-differ", WARNING, "disk", "both copies are valid but differ; the primary is used")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from gptlib.attributes import LEGACY_BOOT, MAX_PRIORITY, MAX_TRIES, REQUIRED, Attributes
-from gptlib.cli.common import entry_number, target_of
+from gptlib.cli.common import change, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.guid import Guid
@@ -95,7 +95,7 @@ def _run(parsed: Parsed) -> int:
     wanted = _Wanted(parsed)
     target = target_of(parsed)
     with Disk.open(target.path, write=True) as disk:
-        disk.write(_changed(disk.table(), target.partition, wanted))
+        change(disk, _changed(disk.table(), target.partition, wanted))
     return 0
 
 

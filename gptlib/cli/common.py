@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gptlib.cli.options import Parsed
+    from gptlib.disk import Disk
     from gptlib.findings import Finding
     from gptlib.resolve import Target
     from gptlib.table import Table
@@ -53,6 +54,13 @@ def out(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode())
     sys.stdout.buffer.flush()
+
+
+def change(disk: Disk, table: Table) -> None:
+    """Write a changed table, and tell on stderr what had to be left alone. Raises as ``Disk.write``."""
+    disk.write(table)
+    for notice in disk.notices:
+        print(f"WARNING: {disk.path}: {notice}", file=sys.stderr)
 
 
 def report(path: str, findings: Iterable[Finding]) -> None:

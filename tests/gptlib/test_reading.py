@@ -189,7 +189,7 @@ def test_a_backup_at_the_end_is_found_where_the_primary_points_elsewhere(ram: Pa
 def test_a_truncated_disk_is_read_and_told(ram: Path) -> None:
     state = read(ram, GPT.image()[: 1500 * 512])
     assert state.source == "primary"
-    assert {finding.code for finding in state.findings} == {"signature", "disk-truncated"}
+    assert {finding.code for finding in state.findings} == {"signature", "occupied", "disk-truncated"}
     assert "needs 2048 sectors but the disk ends after 1500" in str(state.findings)
 
 

@@ -133,7 +133,7 @@ def test_a_change_of_a_grown_disk_moves_the_backup_to_where_everybody_looks(path
 
 @pytest.mark.parametrize("act", [repair, change], ids=["repair", "change"])
 def test_a_disk_that_was_cut_off_behind_its_partitions_is_repaired(path: Path, act: Callable[[Path], object]) -> None:
-    path.write_bytes(GPT.image()[: 300 * 512])
+    path.write_bytes(zeroed(GPT.image()[: 300 * 512], -33, 33))
     act(path)
     with Disk.open(path) as disk:
         table = disk.table()
@@ -265,7 +265,8 @@ def test_a_table_in_legacy_mode_is_replaced_but_not_changed(path: Path) -> None:
     with Disk.open(path, write=True) as disk:
         disk.set_legacy("legacy")
         legacy = path.read_bytes()
-        for call in (disk.repair, lambda: disk.write(disk.table())):
+        calls: tuple[Callable[[], object], ...] = (disk.repair, lambda: disk.write(disk.table()))
+        for call in calls:
             with pytest.raises(TableError, match="legacy mode; leave it first"):
                 call()
         assert path.read_bytes() == legacy

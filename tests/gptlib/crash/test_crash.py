@@ -257,14 +257,14 @@ def no_flush(regions: Regions) -> Regions:
 def test_the_explorer_notices_a_wrong_order_of_writes(
     ram: Path, monkeypatch: pytest.MonkeyPatch, order: Callable[[Regions], Regions], victims: set[str]
 ) -> None:
-    regions = gptlib.plan._regions
+    regions = gptlib.plan.copy_regions
     path, operation = ram / "disk.img", OPERATIONS["prioritize"]
     before, _ = prepared(path, operation)
 
-    def wrong(table: Table, ignored: Sequence[str], *, apart: bool) -> Regions:
+    def wrong(table: Table, ignored: Sequence[str] = (), *, apart: bool = False) -> Regions:
         return order(regions(table, ignored, apart=apart))
 
-    monkeypatch.setattr(gptlib.plan, "_regions", wrong)
+    monkeypatch.setattr(gptlib.plan, "copy_regions", wrong)
     epochs = run_recorded(path, operation)
     found = explore(path, before, epochs, exhaustive=True)
     assert {violation.split(": ")[1].split()[0] for violation in found.violations} == victims
