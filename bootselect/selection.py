@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 class Selection(Record):
     """A slot that may be booted now. ``table`` is the table of the disk afterwards.
 
-    ``problem`` is empty, or says why nothing could be written; the slot is then one that has proved itself.
+    ``problem`` is empty, or says why nothing could be written; the slot is then one that has proved itself. ``notices`` say
+    what the write had to leave alone.
     """
 
     number: int
     table: Table
     reason: str
     problem: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def open_for_selection(path: str, *, lock_deadline: float) -> tuple[Disk, str]:
@@ -70,7 +72,7 @@ def select(
     wanted = table.with_attributes(choice.number, choice.attributes)
     problem = unwritable or _write(disk, wanted)
     if not problem:
-        return Selection(choice.number, wanted, choice.reason)
+        return Selection(choice.number, wanted, choice.reason, notices=disk.notices)
     if wanted == table:
         return Selection(choice.number, table, choice.reason, problem)
     proven = best_proven(candidates)

@@ -30,14 +30,18 @@ def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_js
         with Disk.open(found.path) as disk:
             choice, _, table = propose(found.path, disk.read(), policy, type_guid)
         number, reason, problem = choice.number, choice.reason, ""
+        notices: tuple[str, ...] = ()
     else:
         disk, unwritable = open_for_selection(found.path, lock_deadline=DEADLINE)
         with disk:
             selection = select(disk, policy, type_guid, unwritable=unwritable)
         number, table, reason, problem = selection.number, selection.table, selection.reason, selection.problem
+        notices = selection.notices
     partition = table.partition(number)
     if problem:
         click.echo(f"bootselect: nothing was written: {problem}", err=True)
+    for notice in notices:
+        click.echo(f"bootselect: {found.path}: {notice}", err=True)
     if as_json:
         attributes = partition.attributes
         answer = {
