@@ -38,9 +38,7 @@ def classify(block: bytes) -> str:
 
 def protected_sectors(block: bytes) -> int:
     """What the protective record of an MBR that is ``protective`` or ``hybrid`` gives as its size."""
-    number = _types(block).index(PROTECTIVE_TYPE)
-    *_, size = _RECORD.unpack_from(block, _RECORDS_AT + number * _RECORD.size)
-    return int(size)
+    return _record(block, _types(block).index(PROTECTIVE_TYPE))[-1]
 
 
 def protective_size(total_sectors: int) -> int:
@@ -49,12 +47,26 @@ def protective_size(total_sectors: int) -> int:
 
 
 def protective_mbr(block: bytes, total_sectors: int) -> bytes:
-    """A protective MBR of 512 bytes for a disk of ``total_sectors``; boot code and disk signature of ``block`` stay."""
-    size = protective_size(total_sectors)
+    """A protective MBR of 512 bytes for a disk of ``total_sectors``; boot code and disk signature of ``block`` stay.
+
+    So does what an MBR that is ``protective`` already has beside the end of the disk: the boot indicator (parted's
+    ``pmbr_boot``: a BIOS that wants an active partition starts the boot code for it), the start in CHS, the place of the
+    record among the four, and whatever stands in the unused ones.
+    """
     # CHS 0/0/2 up to the end, or FF FF FF where CHS cannot express it: UEFI 2.10 table 5.4.
-    record = _RECORD.pack(0, b"\x00\x02\x00", PROTECTIVE_TYPE, _ending_chs(total_sectors), 1, size)
+    records, number, boot, start = bytes(_RECORDS_END - _RECORDS_AT), 0, 0, b"\x00\x02\x00"
+    if classify(block) == PROTECTIVE:
+        records, number = block[_RECORDS_AT:_RECORDS_END], _types(block).index(PROTECTIVE_TYPE)
+        boot, start, *_ = _record(block, number)
+    record = _RECORD.pack(boot, start, PROTECTIVE_TYPE, _ending_chs(total_sectors), 1, protective_size(total_sectors))
+    at = number * _RECORD.size
     kept = block[:_RECORDS_AT].ljust(_RECORDS_AT, b"\0")
-    return kept + record + bytes(48) + SIGNATURE.to_bytes(2, "little")
+    return kept + records[:at] + record + records[at + _RECORD.size :] + SIGNATURE.to_bytes(2, "little")
+
+
+def _record(block: bytes, number: int) -> tuple[int, bytes, int, bytes, int, int]:
+    boot, start, kind, end, first, size = _RECORD.unpack_from(block, _RECORDS_AT + number * _RECORD.size)
+    return boot, start, kind, end, first, size
 
 
 def _ending_chs(total_sectors: int) -> bytes:

@@ -86,6 +86,65 @@ def test_a_hybrid_mbr_stays_when_the_backup_moves(path: Path, act: Callable[[Pat
     assert path.read_bytes()[:512] == image[:512]
 
 
+# What `parted disk_set pmbr_boot on` writes for 2048 sectors, and the trick of those whose BIOS wants an active partition
+# that is not the protective one: an empty record with the flag.
+PMBR_BOOT = bytes.fromhex("80000200eeffffff01000000ff070000").ljust(64, b"\0")
+ACTIVE_BESIDE = bytes.fromhex("00000100eefeffff01000000ff07000080000000000000000000000001000000").ljust(64, b"\0")
+ACTIVE_BEFORE = ACTIVE_BESIDE[16:32] + ACTIVE_BESIDE[:16] + bytes(32)
+# The size and end of a disk of 2560 sectors, as `sgdisk -e` writes them.
+GROWN = bytes.fromhex("28280001000000ff090000")
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        (PMBR_BOOT, PMBR_BOOT[:5] + GROWN + PMBR_BOOT[16:]),
+        (ACTIVE_BESIDE, ACTIVE_BESIDE[:5] + GROWN + ACTIVE_BESIDE[16:]),
+        (ACTIVE_BEFORE, ACTIVE_BEFORE[:21] + GROWN + ACTIVE_BEFORE[32:]),
+    ],
+    ids=["pmbr_boot", "active record beside it", "active record before it"],
+)
+@pytest.mark.parametrize("act", [repair, change])
+def test_what_a_bios_needs_of_the_records_stays_when_the_backup_moves(
+    path: Path, act: Callable[[Path], object], records: bytes, expected: bytes
+) -> None:
+    path.write_bytes(bytes(replace(GPT, mbr_records=records).image()) + bytes(512 * 512))
+    act(path)
+    assert path.read_bytes()[446:512] == expected + b"\x55\xaa"
+
+
+def test_creation_keeps_the_flag_that_the_boot_code_is_started_for(path: Path) -> None:
+    path.write_bytes(replace(GPT, mbr_records=PMBR_BOOT, boot_code=b"\xeb\x63").image())
+    assert main(["create", str(path)]) == 0
+    mbr = path.read_bytes()[:512]
+    assert (mbr[:2], mbr[446:451]) == (b"\xeb\x63", PMBR_BOOT[:5])
+
+
+def test_a_new_protective_mbr_is_as_that_of_cgpt(path: Path) -> None:
+    records = []
+    for program in ("gptctl", "cgpt"):
+        path.write_bytes(replace(GPT, mbr_records=ACTIVE_BEFORE).image())
+        tool(program, "boot", "-p", path)
+        records.append(path.read_bytes()[440:512])
+    # The end in CHS is the real one in ours.
+    assert records[0][:11] + records[0][14:] == records[1][:11] + records[1][14:]
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [(PMBR_BOOT, PMBR_BOOT[:5] + GROWN + PMBR_BOOT[16:]), (PMBR_BOOT[:16] + b"\x80\0\2\0\x0c" + bytes(43), None)],
+    ids=["protective", "hybrid"],
+)
+def test_a_dump_for_another_size_keeps_what_its_mbr_holds(path: Path, records: bytes, expected: bytes | None) -> None:
+    """A hybrid MBR is not made over for another size: where its partitions are to be is not ours to know."""
+    path.write_bytes(replace(GPT, mbr_records=records).image())
+    dump = path.with_name("disk.dump")
+    dump.write_text(tool("gptctl", "dump", path))
+    blank(path, 2560)
+    tool("gptctl", "restore", "--fit", dump, path)
+    assert path.read_bytes()[446:510] == (expected or records)
+
+
 def test_the_size_of_a_protective_record_is_read_in_whatever_place_it_has(path: Path) -> None:
     records = bytes(16) + bytes.fromhex("00000200eeffffff0100000005000000") + bytes(32)
     path.write_bytes(replace(GPT, mbr_records=records).image())
