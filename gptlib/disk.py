@@ -7,9 +7,10 @@ import os
 from gptlib.check import check_writable, is_writable
 from gptlib.device import BlockDevice, open_device
 from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadOnlyError, TableError
+from gptlib.judge import PRIMARY
 from gptlib.kernel import check_unused, sync_kernel
 from gptlib.lock import DEADLINE, lock_exclusive
-from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, protective_mbr
+from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
 from gptlib.plan import plan_regions, plan_write
 from gptlib.reading import State, probe_sector_size, read_state
 from gptlib.table import Table
@@ -116,7 +117,10 @@ class Disk:
         if table != old and table.backup_lba == old.backup_lba:
             table = self._settled(table, state)
         moved = table.backup_lba != old.backup_lba and state.mbr_kind == PROTECTIVE
-        return self._write(state, old, table, protective_mbr(state.mbr, table.total_sectors) if moved else None)
+        # A boot sector without partitions may be that of anybody: only 'repair' puts the record into it.
+        absent = len(state.mbr) == MBR_BYTES and not has_signature(state.mbr)
+        mbr = protective_mbr(state.mbr, table.total_sectors) if moved or absent else None
+        return self._write(state, old, table, mbr, mbr_first=absent)
 
     def create(self, table: Table, *, mbr: bytes | None = None) -> Sequence[Epoch]:
         """Write a new table, whatever the disk holds now, and last the MBR: a protective one, or the 512 bytes given.
@@ -145,7 +149,7 @@ class Disk:
         absent = state.mbr_kind == ABSENT and len(state.mbr) == MBR_BYTES
         moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
         mbr = protective_mbr(state.mbr, state.total_sectors) if absent or moved else None
-        return self._write(state, _table_of(state), table, mbr)
+        return self._write(state, _table_of(state), table, mbr, mbr_first=absent)
 
     def _settled(self, table: Table, state: State) -> Table:
         """The table with its backup at the end of the disk. Raises as ``Table.relocate``, or TruncatedDiskError."""
@@ -218,7 +222,9 @@ class Disk:
         if not self.writable:
             raise ReadOnlyError(self.path, "it was opened for reading only")
 
-    def _write(self, state: State, old: Table | None, new: Table, mbr: bytes | None) -> Sequence[Epoch]:
+    def _write(
+        self, state: State, old: Table | None, new: Table, mbr: bytes | None, *, mbr_first: bool = False
+    ) -> Sequence[Epoch]:
         self._check_writable()
         check_writable(self.path, new)
         if old is not None and (not state.findings or not is_writable(old)):
@@ -228,14 +234,25 @@ class Disk:
         ignored = [copy.where for copy in (state.primary, state.backup) if copy.ignored]
         if len(ignored) == 2:
             raise TableError(f"{self.path}: both copies are marked IGNOREME (ChromeOS), which means hands off")
+        if mbr_first and PRIMARY in ignored:
+            mbr = None
         window, size = self._window or Window(self.device), new.sector_size
         remnants: Sequence[Region] = ()
         if mbr is not None:
             from gptlib.remnants import find_remnants
 
-            remnants = find_remnants(window, new)
+            remnants = find_remnants(window, new, *([old] if mbr_first and old is not None else []))
         apart = state.table is not None and state.table.array_shape != new.array_shape
-        epochs = plan_write(window.sectors(size), old, new, ignored=ignored, mbr=mbr, remnants=remnants, apart=apart)
+        epochs = plan_write(
+            window.sectors(size),
+            old,
+            new,
+            ignored=ignored,
+            mbr=mbr,
+            mbr_first=mbr_first,
+            remnants=remnants,
+            apart=apart,
+        )
         fd = self._block_fd()
         moved = fd is not None and _extents(state.table) != _extents(new)
         if fd is not None and moved:

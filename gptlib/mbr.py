@@ -16,9 +16,18 @@ _RECORDS_AT, _RECORDS_END = 446, 510
 _OS_TYPE_AT = 4
 
 
+_FILE_SYSTEMS = ((3, b"NTFS    "), (3, b"EXFAT   "), (54, b"FAT"), (82, b"FAT32"))
+"""Where the boot sector of a file system that was made on the whole disk has its name; it ends in 0xAA55 too."""
+
+
+def has_signature(block: bytes) -> bool:
+    """Whether the first 512 bytes of a disk end in 0xAA55, as an MBR and the boot sectors of file systems do."""
+    return int.from_bytes(block[_RECORDS_END:MBR_BYTES], "little") == SIGNATURE
+
+
 def _types(block: bytes) -> bytes:
     """The types of the four partition records, 0 for an unused one; none where there is no MBR."""
-    if len(block) < MBR_BYTES or int.from_bytes(block[_RECORDS_END:MBR_BYTES], "little") != SIGNATURE:
+    if not has_signature(block):
         return b""
     return block[_RECORDS_AT + _OS_TYPE_AT : _RECORDS_END : _RECORD.size]
 
@@ -26,13 +35,13 @@ def _types(block: bytes) -> bytes:
 def classify(block: bytes) -> str:
     """What the first 512 bytes of a disk are.
 
-    ``absent`` (no signature 0xAA55, or no records), ``protective``, ``hybrid`` (0xEE beside others) or ``foreign`` (no 0xEE).
+    ``absent`` (no signature 0xAA55, or no records), ``protective``, ``hybrid`` (0xEE beside others) or ``foreign`` (no 0xEE,
+    or the boot sector of a file system).
     """
     types = set(_types(block)) - {0}
-    if not types:
-        return ABSENT
     if PROTECTIVE_TYPE not in types:
-        return FOREIGN
+        file_system = has_signature(block) and any(block.startswith(name, at) for at, name in _FILE_SYSTEMS)
+        return FOREIGN if types or file_system else ABSENT
     return PROTECTIVE if types == {PROTECTIVE_TYPE} else HYBRID
 
 

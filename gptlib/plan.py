@@ -8,7 +8,13 @@ H1/E1 are the primary header and entries, H2/E2 those of the backup. Every epoch
    while the primary is written, the backup is the new one. E2 and H2 are two epochs where the array changes its shape.
    Between the two, the headers that an old table for another sector size left behind are wiped: from here on the new
    backup is the only one that a prober finds.
-3. The protective MBR, where it has to be made or moved (creation, relocation): without it no reader looks at a new table.
+3. The protective MBR, where it has to be made or resized (creation, relocation): without it no reader looks at a new table.
+
+A table that lacks its protective MBR gets it at the end of the repair, before any change. Where there is none, the kernel,
+sfdisk and blkid see no table at all, and sgdisk reads one as long as both copies are whole: with a copy that does not have
+its CRC it offers a new, empty table. No order of writes spares it that, for a header and its entries are different sectors,
+of which one is written first. With the MBR it reads from every state, and the others see the old table, then the new one.
+A boot sector (it ends in 0x55AA) is not written over unasked, be it one without partitions.
 
 With the primary header written before its entries every known reader still boots from every state in between: GRUB
 refuses a disk whose entries run ahead of their primary header. Only sectors that change are written.
@@ -132,25 +138,28 @@ def plan_write(
     *,
     ignored: Collection[str] = (),
     mbr: bytes | None = None,
+    mbr_first: bool = False,
     remnants: Collection[Region] = (),
     apart: bool = False,
 ) -> list[Epoch]:
     """The epochs that turn the disk into ``new``; empty when it is that already.
 
     ``old`` is the table that can be read from the disk now, or None when there is none worth keeping. Copies named in
-    ``ignored`` (``primary``, ``backup``) are not written. ``mbr`` is the wanted first block, or None to leave it;
-    ``remnants`` are sectors to be written between the new backup and the new primary (see ``gptlib.remnants``). ``apart``
-    has E2 flushed before H2: sgdisk shows what stands behind an old array of another size when it finds H2 before all of E2.
+    ``ignored`` (``primary``, ``backup``) are not written. ``mbr`` is the wanted first block, or None to leave it; it is the last to be
+    written, or with ``mbr_first``, for a disk that has none, the last of the repair. ``remnants`` are sectors to be written
+    before it, between the backup and the primary of the same table (see ``gptlib.remnants``). ``apart`` has E2 flushed before H2: sgdisk shows what stands behind an old array of another size when it finds H2 before all of E2.
     """
     plan = _Plan(read, new.sector_size)
-    for table in (new,) if old is None or old == new else (old, new):
+    tables = (new,) if old is None or old == new else (old, new)
+    found = tables[0] if mbr_first else new
+    for table in tables:
         for regions in _regions(table, ignored, apart=apart and table is new):
             plan.add(regions)
-            if remnants and table is new:
+            if table is found:
                 plan.add(remnants)
                 remnants = ()
-    if mbr is not None:
-        plan.add([(0, mbr)])
+        if table is found and mbr is not None:
+            plan.add([(0, mbr)])
     return plan.epochs
 
 
