@@ -227,9 +227,9 @@ class Disk:
     ) -> Sequence[Epoch]:
         self._check_writable()
         check_writable(self.path, new)
-        if old is not None and (not state.findings or not is_writable(old)):
-            # Nothing needs repair before the change, or nothing can be repaired: the place of the old backup is gone with
-            # the end of the disk, or among the partitions, and the primary is all that there is to keep.
+        if old is not None and not is_writable(old):
+            # Nothing can be repaired: the place of the old backup is gone with the end of the disk, or among the partitions,
+            # and the primary is all that there is to keep.
             old = None
         ignored = [copy.where for copy in (state.primary, state.backup) if copy.ignored]
         if len(ignored) == 2:
@@ -247,6 +247,7 @@ class Disk:
             window.sectors(size),
             old,
             new,
+            sound=not state.findings,
             ignored=ignored,
             mbr=mbr,
             mbr_first=mbr_first,
