@@ -9,7 +9,7 @@ from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadO
 from gptlib.judge import BACKUP, PRIMARY
 from gptlib.kernel import check_unused, sync_kernel
 from gptlib.lock import DEADLINE, lock_exclusive
-from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, protective_mbr
+from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
 from gptlib.placement import check_places, check_room, check_writes, is_writable, structures
 from gptlib.plan import copy_regions, plan_regions, plan_write
 from gptlib.reading import State, probe_sector_size, read_state
@@ -126,9 +126,13 @@ class Disk:
             raise TableError(
                 f"{self.path}: the backup cannot move, as the disk ends with {state.end_signature}; nothing was written"
             )
-        mbr = protective_mbr(state.mbr, table.total_sectors) if moved and state.mbr_kind == PROTECTIVE else None
+        # A boot sector without partitions may be that of anybody: only 'repair' puts the record into it.
+        absent = len(state.mbr) == MBR_BYTES and not has_signature(state.mbr)
+        protect = absent or (moved and state.mbr_kind == PROTECTIVE)
+        mbr = protective_mbr(state.mbr, table.total_sectors) if protect else None
         self.notices = _notices(state)
-        return self._write(state, old, table, mbr, left_alone={*_ignored(state), *state.left_alone})
+        left_alone = {*_ignored(state), *state.left_alone}
+        return self._write(state, old, table, mbr, mbr_first=absent, left_alone=left_alone)
 
     def create(self, table: Table, *, mbr: bytes | None = None) -> Sequence[Epoch]:
         """Write a new table, whatever the disk holds now, and last the MBR: a protective one, or the 512 bytes given.
@@ -159,7 +163,7 @@ class Disk:
         absent = state.mbr_kind == ABSENT and len(state.mbr) == MBR_BYTES
         moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
         mbr = protective_mbr(state.mbr, state.total_sectors) if absent or moved else None
-        return self._write(state, _table_of(state), table, mbr, left_alone=_ignored(state))
+        return self._write(state, _table_of(state), table, mbr, mbr_first=absent, left_alone=_ignored(state))
 
     def _refuse_occupied(self, state: State, *, force: bool) -> None:
         if force:
@@ -245,7 +249,14 @@ class Disk:
             raise ReadOnlyError(self.path, "it was opened for reading only")
 
     def _write(
-        self, state: State, old: Table | None, new: Table, mbr: bytes | None, *, left_alone: Collection[str]
+        self,
+        state: State,
+        old: Table | None,
+        new: Table,
+        mbr: bytes | None,
+        *,
+        mbr_first: bool = False,
+        left_alone: Collection[str],
     ) -> Sequence[Epoch]:
         self._check_writable()
         if _ignored(state) == {PRIMARY, BACKUP}:
@@ -257,10 +268,12 @@ class Disk:
         if state.table is None or structures(state.table) != structures(new):
             check_room(self.path, new)
         check_places(self.path, new, left_alone)
-        if old is not None and (not state.findings or not is_writable(old, left_alone)):
-            # Nothing needs repair before the change, or nothing can be repaired: the place of the old backup is gone with
-            # the end of the disk, or among the partitions, and the primary is all that there is to keep.
+        if old is not None and not is_writable(old, left_alone):
+            # Nothing can be repaired: the place of the old backup is gone with the end of the disk, or among the partitions,
+            # and the primary is all that there is to keep.
             old = None
+        if mbr_first and PRIMARY in left_alone:
+            mbr = None
         window, size = self._window or Window(self.device), new.sector_size
         if left_alone and state.table is not None and new != state.table:
             epochs = self._plan_single(window, state, new, left_alone)
@@ -269,10 +282,18 @@ class Disk:
             if mbr is not None:
                 from gptlib.remnants import find_remnants
 
-                remnants = find_remnants(window, new)
-            apart = state.table is not None and state.table.array_shape != new.array_shape
-            read = window.sectors(size)
-            epochs = plan_write(read, old, new, ignored=left_alone, mbr=mbr, remnants=remnants, apart=apart)
+                remnants = find_remnants(window, new, *([old] if mbr_first and old is not None else []))
+            epochs = plan_write(
+                window.sectors(size),
+                old,
+                new,
+                sound=not state.findings,
+                ignored=left_alone,
+                mbr=mbr,
+                mbr_first=mbr_first,
+                remnants=remnants,
+                apart=state.table is not None and state.table.array_shape != new.array_shape,
+            )
         check_writes(self.path, new, epochs)
         fd = self._block_fd()
         moved = fd is not None and _extents(state.table) != _extents(new)

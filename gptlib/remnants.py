@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from gptlib.window import Window
 
 
-def find_remnants(window: Window, table: Table) -> list[Region]:
-    """Sectors of the disk of ``table`` with such headers zeroed. What lies inside a partition is left alone."""
+def find_remnants(window: Window, table: Table, *others: Table) -> list[Region]:
+    """Sectors of the disk of ``table`` with such headers zeroed. What lies in a partition of it or of ``others`` is left alone."""
     size, found = table.sector_size, []
     for other in SECTOR_SIZES:
         if other == size:
             continue
         for offset in (other, window.size // other * other - other):
             lba, at = divmod(offset, size)
-            if window.peek(offset, len(SIGNATURE)) != SIGNATURE or not _is_ours_to_wipe(table, lba):
+            if window.peek(offset, len(SIGNATURE)) != SIGNATURE:
+                continue
+            if not all(_is_ours_to_wipe(one, lba) for one in (table, *others)):
                 continue
             length = -(-(at + 512) // size) * size
             sector = bytearray(window.peek(lba * size, length))

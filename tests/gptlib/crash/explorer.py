@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from tests.gptlib.crash.coreos import coreos_next
 from tests.gptlib.crash.grub import read_grub
 from tests.gptlib.crash.recording import SECTOR, Sector
 from tests.gptlib.readers import PEERS, View, gptlib
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-READERS: dict[str, Callable[[Path], View]] = {"gptlib": gptlib, **PEERS, "grub": read_grub}
+    from tests.gptlib.crash.coreos import Choice
+
+READERS: dict[str, Callable[[Path], View | Choice]] = {
+    "gptlib": gptlib,
+    **PEERS,
+    "grub": read_grub,
+    "coreos-next": coreos_next,
+}
 ALL_SUBSETS_UP_TO = 12
 _SAMPLE, _QUICK_SAMPLE = 400, 8
 
@@ -98,6 +106,6 @@ def explore(
     return found
 
 
-def view(name: str, path: Path, image: bytes) -> View:
+def view(name: str, path: Path, image: bytes) -> View | Choice:
     path.write_bytes(image)
     return READERS[name](path)

@@ -38,8 +38,8 @@ FULL_ARRAY = {
     )
     for number in range(1, 129)
 }
-# Sectors of the parts: headers, the first and the last sector of the arrays that hold something.
-H1, E1, E1_END = 1, 2, 2 + 19
+# Sectors of the parts: the MBR, headers, the first and the last sector of the arrays that hold something.
+MBR, H1, E1, E1_END = 0, 1, 2, 2 + 19
 H2, E2, E2_END = SECTORS - 1, SECTORS - 33, SECTORS - 33 + 19
 
 
@@ -106,6 +106,20 @@ OPERATIONS = {
     "resize into a grown disk": Operation((), (("gptctl", "resize", "-i", "77"),), grown_by=8192),
     "next on a disk that was cut off": Operation((), (("gptctl", "next"),), grown_by=-700),
     "next on a grown disk": Operation((), (("gptctl", "next"),), grown_by=64),
+    "add without an MBR": Operation((MBR,), (("gptctl", "add", "-i", "5", "-b", "1100", "-s", "8", "-t", "data"),)),
+    "remove without an MBR": Operation((MBR,), (("gptctl", "add", "-i", "4", "-t", "unused"),)),
+    "prioritize without an MBR": Operation((MBR,), (("gptctl", "prioritize", "-i", "3"),)),
+    "next without an MBR": Operation((MBR,), (("gptctl", "next"),)),
+    "next of bootselect without an MBR": Operation((MBR,), (("bootselect", "next"),)),
+    "mark good without an MBR": Operation((MBR,), (("bootselect", "mark-good", "--slot", "USR-B"),)),
+    "repair a lost start of the disk": Operation((MBR, H1, E1, E1_END), (("gptctl", "repair"),)),
+    "next with a lost start of the disk": Operation((MBR, H1, E1, E1_END), (("gptctl", "next"),)),
+    "next without an MBR and backup": Operation((MBR, H2, E2), (("gptctl", "next"),)),
+    "next with a combined table without an MBR": Operation((MBR, E1, H2), (("gptctl", "next"),)),
+    "next on a grown disk without an MBR": Operation((MBR,), (("gptctl", "next"),), grown_by=64),
+    "resize into a grown disk without an MBR": Operation((MBR,), (("gptctl", "resize", "-i", "77"),), grown_by=8192),
+    "next on a disk that was cut off without an MBR": Operation((MBR,), (("gptctl", "next"),), grown_by=-700),
+    "repair a grown disk without an MBR": Operation((MBR,), (("gptctl", "repair"),), grown_by=512),
 }
 
 
@@ -268,6 +282,17 @@ def test_the_explorer_notices_a_wrong_order_of_writes(
     epochs = run_recorded(path, operation)
     found = explore(path, before, epochs, exhaustive=True)
     assert {violation.split(": ")[1].split()[0] for violation in found.violations} == victims
+
+
+def test_the_explorer_notices_that_an_mbr_comes_too_late(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No reader but sgdisk looks at the copies alone, and it does so only as long as both are whole."""
+    plan = gptlib.plan.plan_write
+    monkeypatch.setattr("gptlib.disk.plan_write", lambda *args, **named: plan(*args, **{**named, "mbr_first": False}))
+    path, operation = ram / "disk.img", OPERATIONS["next without an MBR"]
+    before, undamaged = prepared(path, operation)
+    epochs = run_recorded(path, operation)
+    found = explore(path, before, epochs, exhaustive=True, undamaged=undamaged)
+    assert {violation.split(": ")[1].split()[0] for violation in found.violations} == {"sgdisk"}
 
 
 def test_the_explorer_notices_a_missing_flush(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
