@@ -21,10 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import gpt
-from dissect.volume.disk import Disk as DissectDisk
-from gpt_image.disk import Disk as GptImageDisk
+try:
+    import gpt
+    from dissect.volume.disk import Disk as DissectDisk
+    from gpt_image.disk import Disk as GptImageDisk
+except ModuleNotFoundError as missing:
+    sys.exit(f"bench: the peer {missing.name} is not installed; script/bench gpt does that")
 
+from bench.options import wants_json
 from gptlib import Attributes, Disk, Guid, Partition, Table, type_guid
 from gptlib.crc import crc32_of_array, uses_c_extension
 from gptlib.partition import EntryArray
@@ -310,11 +314,14 @@ def table(rows: list[Row], targets: list[Target]) -> str:
 
 def main() -> int:
     """Measure and print. Returns 1 when a target is missed."""
+    as_json = wants_json(
+        "gpt", "gptlib beside its peers: reading, changing, and showing a table. Exit code 1: a target was missed."
+    )
     with scratch() as directory:
         found = [*reading(directory), *writing(directory), *processes(directory)]
     rows = [row for row in found if isinstance(row, Row)]
     targets = [target for target in found if isinstance(target, Target)]
-    if "--json" in sys.argv[1:]:
+    if as_json:
         told = {"rows": [asdict(row) for row in rows], "targets": [asdict(t) | {"met": t.met} for t in targets]}
         text = json.dumps({**told, "crc_c_extension": uses_c_extension()}, indent=2)
     else:

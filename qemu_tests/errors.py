@@ -58,6 +58,16 @@ class ImageError(LabError):
         self.path = path
 
 
+class OutputFolderError(LabError):
+    """The folder for what is made cannot be made or holds something else. Nothing was removed."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: {reason}; expected a folder of an earlier run, an empty one, or one that can be made"
+        )
+        self.path = path
+
+
 class ToolFailedError(LabError):
     """A program of the harness, such as qemu-img, ran and failed."""
 

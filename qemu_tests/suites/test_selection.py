@@ -11,7 +11,7 @@ import pytest
 
 from gptlib import Disk
 from qemu_tests.harness.disk import BadSector
-from qemu_tests.suites.variants import build_variant
+from qemu_tests.suites.variants import build_variant, sealed_variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +161,7 @@ def test_the_command_line_settles_which_of_two_clones_it_is(
 
 
 def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
-    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed")
     machine.boot(medium=sealed.update)
     machine.wait_for_hello()
@@ -177,7 +177,7 @@ def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotb
 def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
     slotboot_folder: Path, slotboot_machines: MakeMachine
 ) -> None:
-    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed-proven")
     machine.boot(medium=sealed.update)
     machine.wait_for_hello()
@@ -194,7 +194,7 @@ def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
 def test_a_sealed_slot_that_was_changed_takes_its_tries_and_falls_back(
     slotboot_folder: Path, slotboot_machines: MakeMachine
 ) -> None:
-    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed-changed")
     machine.boot(medium=sealed.update)
     machine.wait_for_hello()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,18 @@ def test_the_boot_path_gets_no_sources_and_nothing_that_it_does_not_import(boot:
     assert (boot.root / LIBRARY / "lib-dynload").is_dir()
     assert not [name for name in files if name.endswith(".py")]
     assert not {"construct", "click", "typing", "re", "dataclasses", "_hashlib", "site", "pathlib"} & set(boot.modules)
+
+
+def test_the_boot_path_gets_the_modules_that_other_initramfs_tools_are_given(boot: PythonTree, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "bootselect.integration.stage", str(tmp_path)]
+    subprocess.run(argv, capture_output=True, check=True, cwd=Path(__file__).parents[3])
+    staged = {name.partition("/python3.")[2].partition("/")[2] for name in content(tmp_path)}
+    built = {name.partition("/python3.")[2].partition("/")[2] for name in content(boot.root)}
+    # The two interpreters may be of different versions, and so have other standard libraries.
+    ours = ("bootselect/", "gptlib/", "crcmod/")
+    kept = {name for name in built if name.startswith(ours) and name.endswith(".pyc")}
+    assert {name for name in staged if name.startswith(ours)} == kept
+    assert "gptlib/reading.pyc" in kept
 
 
 def test_the_boot_path_loads_the_fast_checksum(boot: PythonTree) -> None:
