@@ -35,7 +35,9 @@ def slot_findings(table: Table, type_guid: Guid, policy: str) -> Iterator[Findin
             yield finding("nothing-eligible", WARNING, message)
         if best_proven(others) is None:
             if any(eligible(policy, slot.attributes) for slot in others):
-                message = f"{label} boots next, and no other slot is known to boot: there is nothing proven to roll back to"
+                message = (
+                    f"{label} boots next, and no other slot is known to boot: there is nothing proven to roll back to"
+                )
             else:
                 message = f"only {label} can boot: there is nothing to roll back to"
             yield finding("no-fallback", WARNING, message)

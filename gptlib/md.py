@@ -21,15 +21,16 @@ _MAJOR, _SUPER_OFFSET = slice(4, 8), slice(144, 152)
 _SECTOR = 512
 
 
-def is_md_member(read: Callable[[int, int], bytes], size: int, partitions: Iterable[tuple[int, int]] = ()) -> bool:
+def is_md_member(read: Callable[[int, int], bytes], size: int, taken: Iterable[tuple[int, int]] = ()) -> bool:
     """Whether a device of ``size`` bytes is a member of an md array (metadata 0.90, 1.0, 1.1 or 1.2).
 
-    ``read(offset, length)`` gives bytes, fewer or none where nothing can be read. ``partitions`` are the places of the partitions
-    on it, in bytes, from (inclusive) to (exclusive): a superblock in one of them is that partition's own, as for libblkid. One that
-    reaches beyond the device does not count: it is a partition of a larger array. The checksum is not asked for: a member
-    whose superblock is damaged is still no disk to be written alone.
+    ``read(offset, length)`` gives bytes, fewer or none where nothing can be read. ``taken`` are places, in bytes from (inclusive) to
+    (exclusive), that are not read: what stands there belongs to something else. Give the partitions: a superblock in the
+    last one is that partition's own, as for libblkid. A place that reaches beyond the device does not count: it is a
+    partition of a larger array. The checksum is not asked for: a member whose superblock is damaged is still no disk to be
+    written alone.
     """
-    places = [(start, end) for start, end in partitions if end <= size]
+    places = [(start, end) for start, end in taken if end <= size]
     return any(
         has_superblock(read(offset, _NEEDED), offset)
         for offset, has_superblock in _candidates(size)
@@ -53,7 +54,7 @@ def _is_version_0(block: bytes, _: int) -> bool:
 
 def _is_version_1(block: bytes, offset: int) -> bool:
     return (
-        len(block) == _NEEDED
+        len(block) >= _NEEDED
         and int.from_bytes(block[:4], "little") == _MAGIC
         and int.from_bytes(block[_MAJOR], "little") == 1
         and int.from_bytes(block[_SUPER_OFFSET], "little") * _SECTOR == offset

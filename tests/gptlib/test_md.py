@@ -13,6 +13,7 @@ from tests.gptlib.handmade import Gpt
 from tests.gptlib.readers import run, tool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MEBI = 1 << 20
@@ -41,9 +42,12 @@ def end_of(size: int, unit: int, back: int) -> int:
     return size // unit * unit - back
 
 
-SUPERBLOCKS = {
+SUPERBLOCKS: dict[str, Callable[[int], tuple[int, bytes]]] = {
     "0.90": lambda size: (end_of(size, 65536, 65536), version_0("<", end_of(size, 65536, 65536))),
-    "0.90 of a big-endian machine": lambda size: (end_of(size, 65536, 65536), version_0(">", end_of(size, 65536, 65536))),
+    "0.90 of a big-endian machine": lambda size: (
+        end_of(size, 65536, 65536),
+        version_0(">", end_of(size, 65536, 65536)),
+    ),
     "1.0": lambda size: (end_of(size, 4096, 8192), version_1(end_of(size, 4096, 8192))),
     "1.1": lambda _: (0, version_1(0)),
     "1.2": lambda _: (4096, version_1(4096)),
@@ -114,7 +118,7 @@ def test_a_superblock_in_the_last_partition_is_that_partitions_own(ram: Path) ->
 
 
 def test_a_disk_with_a_table_is_none_and_neither_is_one_that_is_too_small_or_unreadable(ram: Path) -> None:
-    path = image(ram, 4 * MEBI, Gpt().image())
+    path = image(ram, 4 * MEBI, bytes(Gpt().image()))
     assert not is_member(path)
     for size in (0, 512, 8192, 65536):
         assert not is_member(image(ram, size))
