@@ -11,13 +11,14 @@ import click
 
 from bootselect.cli.errors import ErrorGroup
 from bootselect.cli.target import SlotDisk
+from bootselect.cli.terminal import say, show_what_was_done
 from bootselect.verbs import DEFAULT_TRIES
 from update_agent.errors import UpdateError
 from update_agent.install import install as install_update
 from update_agent.medium import open_medium
 
 if TYPE_CHECKING:
-    from update_agent.install import Report
+    from update_agent.install import Installed, Report
 
 
 class _Group(ErrorGroup):
@@ -47,12 +48,14 @@ def install(medium: Path, target: str | None, slot: str | None, tries: int, as_j
     with open_medium(medium) as update:
         found = SlotDisk.find(target, update.slot_type)
         done = install_update(update, found, slot, tries, _reporter(quiet=as_json))
+    show_what_was_done(lambda: _show(done, as_json=as_json))
+
+
+def _show(done: Installed, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(done)))
     else:
-        click.echo(
-            f"version {done.version} is in {done.label} (partition {done.partition}): tried {done.tries} times at most"
-        )
+        say(f"version {done.version} is in {done.label} (partition {done.partition}): tried {done.tries} times at most")
 
 
 def _reporter(*, quiet: bool) -> Report:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
+from bootselect.cli.terminal import say
 from bootselect.errors import BootselectError, NothingBootableError
 from gptlib.errors import GptError
+from gptlib.printable import show_everything
 
 
 class ErrorGroup(click.Group):
@@ -17,6 +20,7 @@ class ErrorGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
         """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails."""
+        show_everything(sys.stdout, sys.stderr)
         try:
             return super().invoke(ctx)
         except NothingBootableError as error:
@@ -25,5 +29,5 @@ class ErrorGroup(click.Group):
             self._fail(ctx, error, 1)
 
     def _fail(self, ctx: click.Context, error: Exception, code: int) -> None:
-        click.echo(f"{ctx.info_name}: {error}", err=True)
+        say(f"{ctx.info_name}: {error}", err=True)
         ctx.exit(code)

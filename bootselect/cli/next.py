@@ -9,6 +9,7 @@ import click
 
 from bootselect.cli.options import JSON, POLICY, TYPE
 from bootselect.cli.target import SlotDisk
+from bootselect.cli.terminal import say
 from bootselect.selection import open_for_selection, propose, select
 from gptlib.disk import Disk
 from gptlib.lock import DEADLINE
@@ -39,9 +40,9 @@ def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_js
         notices = selection.notices
     partition = table.partition(number)
     if problem:
-        click.echo(f"bootselect: nothing was written: {problem}", err=True)
+        say(f"bootselect: nothing was written: {problem}", err=True)
     for notice in notices:
-        click.echo(f"bootselect: {found.path}: {notice}", err=True)
+        say(f"bootselect: {found.path}: {notice}", err=True)
     if as_json:
         attributes = partition.attributes
         answer = {

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from gptlib.attributes import LEGACY_BOOT, MAX_PRIORITY, MAX_TRIES, REQUIRED, Attributes
-from gptlib.cli.common import change, entry_number, target_of
+from gptlib.cli.common import change, complain, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.guid import Guid
@@ -31,7 +29,7 @@ def _label(parsed: Parsed) -> str | None:
     if len(data) <= _LABEL_BYTES:
         return label
     label = data[:_LABEL_BYTES].decode("utf-16-le", "ignore")
-    print(f"WARNING: the label is too long; it is cut off to {label!r}", file=sys.stderr)
+    complain(f"WARNING: the label is too long; it is cut off to {label!r}")
     return label
 
 

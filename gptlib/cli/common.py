@@ -6,6 +6,7 @@ import sys
 
 from gptlib.cli.options import Option, UsageError
 from gptlib.errors import TargetError
+from gptlib.printable import printable
 from gptlib.resolve import resolve_target
 
 TYPE_CHECKING = False
@@ -60,10 +61,20 @@ def change(disk: Disk, table: Table) -> None:
     """Write a changed table, and tell on stderr what had to be left alone. Raises as ``Disk.write``."""
     disk.write(table)
     for notice in disk.notices:
-        print(f"WARNING: {disk.path}: {notice}", file=sys.stderr)
+        complain(f"WARNING: {disk.path}: {notice}")
+
+
+def shown(text: str) -> str:
+    """Text from a disk as it is where a program reads it (a pipe, a file: as cgpt), escaped on a terminal."""
+    return printable(text) if sys.stdout.isatty() else text
+
+
+def complain(line: str) -> None:
+    """Tell a person one line on stderr, escaped: it may quote what stands on a disk."""
+    print(printable(line), file=sys.stderr)
 
 
 def report(path: str, findings: Iterable[Finding]) -> None:
     """Tell what is wrong, one line each on stderr."""
     for finding in findings:
-        print(f"{finding.severity.upper()}: {path}: {finding.where}: {finding.message}", file=sys.stderr)
+        complain(f"{finding.severity.upper()}: {path}: {finding.where}: {finding.message}")

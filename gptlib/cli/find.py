@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 from gptlib._files import open_file, status
-from gptlib.cli.common import JSON, out
+from gptlib.cli.common import JSON, complain, out, shown
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, GptError, NotGptError
+from gptlib.printable import printable
 from gptlib.resolve import resolve_target
 
 TYPE_CHECKING = False
@@ -94,11 +93,11 @@ def _search(path: str, query: _Query) -> list[Match]:
 def _print(match: Match, parsed: Parsed) -> None:
     _, node, index, entry = match
     numeric = parsed.has("n")
-    out(f"{index}\n" if numeric else f"{node}\n")
+    out(f"{index}\n" if numeric else f"{shown(node)}\n")
     if parsed.has("v"):
         from gptlib.cli.show import entry_details
 
-        out(entry_details(entry, index, numeric=numeric))
+        out(entry_details(entry, index, numeric=numeric, text=printable))
 
 
 def _run(parsed: Parsed) -> int:
@@ -114,9 +113,9 @@ def _run(parsed: Parsed) -> int:
             matches += _search(resolve_target(path).path, query)
         except (NotGptError, CorruptGptError) as error:
             if parsed.arguments:
-                print(f"ERROR: {error}", file=sys.stderr)
+                complain(f"ERROR: {error}")
         except GptError as error:
-            print(f"ERROR: {error}", file=sys.stderr)
+            complain(f"ERROR: {error}")
     if parsed.has("json"):
         from gptlib.cli.report import matches_json
 

@@ -8,6 +8,7 @@ from gptlib.cli.options import Command, Option
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, NotGptError
 from gptlib.findings import ERROR, WARNING
+from gptlib.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ def _run(parsed: Parsed) -> int:
         out(findings_json(path, state, findings))
     else:
         for finding in findings:
-            out(f"{finding}\n")
+            out(f"{printable(str(finding))}\n")
         if state.table is not None:
             used, all_of_them = len(state.table.partitions), state.table.entries.capacity
             verdict = f"{path}: {used} partitions in {all_of_them} entries, {len(findings) or 'no'} findings"
-        out(f"{verdict}\n")
+        out(f"{printable(verdict)}\n")
     bad = {ERROR, WARNING} if parsed.has("s") else {ERROR}
     return int(state.table is None or any(finding.severity in bad for finding in findings))
 

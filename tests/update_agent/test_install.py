@@ -172,3 +172,15 @@ def test_a_medium_that_cannot_be_mounted_is_refused_with_the_reason_of_mount(
     result = install(medium, image)
     assert (result.exit_code, result.stderr) == (1, f"updatectl: {medium}: no usable update: mount: wrong fs type\n")
     assert image.attributes() == [(1, 0, 1), (2, 0, 1)]
+
+
+def test_what_the_medium_and_the_disk_say_is_shown_escaped(medium: Path, slot_image: Callable[..., SlotImage]) -> None:
+    image = slot_image((1, 0, 1), (0, 0, 0))
+    describe(medium, version="2\n3\x1b[2J\ud800")
+    result = install(medium, image)
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+    assert result.stdout.startswith(r"version 2\n3\x1b[2J\ud800 is in USR-B")
+    describe(medium, **{"slot-type": "usb\n\x1b"})
+    refused = install(medium, image)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert r"usb\n\x1b" in refused.stderr
