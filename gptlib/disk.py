@@ -6,13 +6,13 @@ import os
 
 from gptlib.device import BlockDevice, open_device
 from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadOnlyError, TableError
-from gptlib.judge import BACKUP, PRIMARY
 from gptlib.kernel import check_unused, sync_kernel
 from gptlib.lock import DEADLINE, lock_exclusive
 from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
-from gptlib.placement import check_places, check_room, check_writes, is_writable, structures
+from gptlib.placement import check_places, check_room, check_writes, is_writable
 from gptlib.plan import copy_regions, plan_regions, plan_write
 from gptlib.reading import State, probe_sector_size, read_state
+from gptlib.structures import BACKUP, PRIMARY, structures
 from gptlib.table import Table
 from gptlib.window import Window
 

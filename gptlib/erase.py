@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gptlib.judge import PRIMARY
 from gptlib.placement import is_writable
+from gptlib.structures import PRIMARY
 from gptlib.table import array_sectors
 
 TYPE_CHECKING = False

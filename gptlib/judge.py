@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from gptlib.window import Window
 
-PRIMARY, BACKUP = "primary", "backup"
 _USED_SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE)
 
 

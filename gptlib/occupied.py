@@ -14,8 +14,8 @@ from __future__ import annotations
 from struct import Struct
 
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, encode_header
-from gptlib.judge import PRIMARY
 from gptlib.layout.compiled import ENTRY_FORMAT
+from gptlib.structures import PRIMARY
 from gptlib.table import HEADER_SIZE
 
 TYPE_CHECKING = False

@@ -12,9 +12,8 @@
 
 from __future__ import annotations
 
-from gptlib._record import Record
 from gptlib.errors import TableError, TruncatedDiskError
-from gptlib.judge import BACKUP, PRIMARY
+from gptlib.structures import structures
 from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, valid_entry_size
 
 TYPE_CHECKING = False
@@ -23,27 +22,6 @@ if TYPE_CHECKING:
 
     from gptlib.plan import Epoch
     from gptlib.table import Table
-
-
-class Structure(Record):
-    """A header or an entry array, with its first and last sector."""
-
-    name: str
-    first: int
-    last: int
-
-
-def structures(table: Table, left_alone: Collection[str] = ()) -> list[Structure]:
-    """The headers and arrays of the copies (``primary``, ``backup``) that are not ``left_alone``."""
-    length, found = table.entries_sectors, []
-    for where, header, entries in (
-        (PRIMARY, 1, table.primary_entries_lba),
-        (BACKUP, table.backup_lba, table.backup_entries_lba),
-    ):
-        if where not in left_alone:
-            found.append(Structure(f"{where} header", header, header))
-            found.append(Structure(f"{where} entries", entries, entries + length - 1))
-    return found
 
 
 def check_places(path: str, table: Table, left_alone: Collection[str] = ()) -> None:
@@ -59,16 +37,12 @@ def check_places(path: str, table: Table, left_alone: Collection[str] = ()) -> N
     found = structures(table, left_alone)
     for number, one in enumerate(found):
         if one.first < 1 or one.last >= table.total_sectors:
-            raise TableError(f"{path}: the {_at(one)} would stand outside the disk of {table.total_sectors} sectors")
+            raise TableError(f"{path}: the {one} would stand outside the disk of {table.total_sectors} sectors")
         for other in found[:number]:
             if one.first <= other.last and other.first <= one.last:
-                raise TableError(f"{path}: the {_at(other)} and the {_at(one)} would stand on each other")
+                raise TableError(f"{path}: the {other} and the {one} would stand on each other")
     for structure in found:
         _check_outside(path, table, structure.first, structure.last, f"the {structure.name}")
-
-
-def _at(structure: Structure) -> str:
-    return f"{structure.name} (sectors {structure.first} to {structure.last})"
 
 
 def check_room(path: str, table: Table) -> None:

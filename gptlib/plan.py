@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from gptlib._record import Record
 from gptlib.header import encode_header
-from gptlib.judge import BACKUP, PRIMARY
+from gptlib.structures import BACKUP, PRIMARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

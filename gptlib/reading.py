@@ -8,9 +8,10 @@ from gptlib.errors import TableError
 from gptlib.findings import ERROR, NOTE, WARNING, Finding
 from gptlib.guid import Guid
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, decode_header, header_crc
-from gptlib.judge import BACKUP, PRIMARY, Copy, judge_copy
+from gptlib.judge import Copy, judge_copy
 from gptlib.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, classify, protected_sectors, protective_size
 from gptlib.partition import EntryArray
+from gptlib.structures import BACKUP, PRIMARY
 from gptlib.table import HEADER_SIZE, SECTOR_SIZES, Table, array_sectors
 
 TYPE_CHECKING = False

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from gptlib.errors import TableError
 from gptlib.header import encode_header
-from gptlib.judge import PRIMARY
 from gptlib.partition import EntryArray
+from gptlib.structures import PRIMARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

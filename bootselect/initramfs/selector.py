@@ -21,6 +21,7 @@ from bootselect.initramfs.watchdog import arm_watchdog
 from bootselect.selection import Selection, describe, open_for_selection, select, take
 from bootselect.slots import slots_of
 from bootselect.verbs import mark_bad
+from gptlib.nodes import partition_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -260,8 +261,11 @@ def decide(path: str, selection: Selection, policy: str) -> Decision:
 
 
 def partition_node(disk: str, index: int) -> str:
-    """The node of a partition: ``/dev/sda3``, or ``/dev/nvme0n1p3`` after a name that ends in a digit."""
-    return f"{disk}{'p' if disk[-1:].isdigit() else ''}{index}"
+    """The node of a partition: ``/dev/sda3``, or ``/dev/nvme0n1p3`` after a name that ends in a digit.
+
+    From the name that the kernel gave the disk (see ``disks.scan``): the kernel may not show the partition yet.
+    """
+    return partition_name(disk, index)
 
 
 def leave_decision(decision: Decision, path: str = DECISION_PATH) -> None:

@@ -7,6 +7,7 @@ from gptlib.cli.common import JSON, complain, out, shown
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, GptError, NotGptError
+from gptlib.nodes import partition_name
 from gptlib.printable import printable
 from gptlib.resolve import resolve_target
 
@@ -76,18 +77,13 @@ def _length(name: str) -> int:
     return found.st_size
 
 
-def _node(path: str, index: int) -> str:
-    """The name of a partition as the kernel forms it: /dev/sda3, /dev/mmcblk0p3."""
-    return f"{path}p{index}" if path[-1].isdigit() else f"{path}{index}"
-
-
 Match = tuple[str, str, int, "Partition"]
 """Drive, node, number and entry of a partition that was found."""
 
 
 def _search(path: str, query: _Query) -> list[Match]:
     with Disk.open(path) as disk:
-        return [(path, _node(path, index), index, entry) for index, entry in query.hits(disk, disk.table())]
+        return [(path, partition_name(path, index), index, entry) for index, entry in query.hits(disk, disk.table())]
 
 
 def _print(match: Match, parsed: Parsed) -> None:
