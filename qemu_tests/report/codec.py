@@ -78,9 +78,7 @@ class _Decoder:
             raise self._wrong(where, f"expected an object, found {_short(value)}")
         hints = _hints(kind)
         unknown = sorted(set(value) - set(hints))
-        required = {
-            field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING
-        }
+        required = {field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING}
         missing = sorted(required - set(value))
         if unknown or missing:
             what, names = ("unknown", unknown) if unknown else ("missing", missing)

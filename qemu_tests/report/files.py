@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemu_tests.report.codec import from_json, to_json
@@ -12,6 +10,8 @@ from qemu_tests.report.errors import ReportFileError, ReportFormatError
 from qemu_tests.report.html.page import render
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qemu_tests.report.model import Run
 
 
@@ -45,21 +45,13 @@ def read_run(path: Path) -> Run:
 
 
 def _replace(path: Path, text: str) -> None:
-    part = None
+    part = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".report-", delete=False) as file:
-            part = Path(file.name)
-            file.write(text)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-        part.replace(path)
-    except OSError as error:
-        if part is not None:
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
             part.unlink(missing_ok=True)
+    except OSError as error:
         raise ReportFileError(path, "write", error.strerror or str(error)) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -171,7 +171,10 @@ class Replay:
     def bad_states(self) -> int:
         """The number of those that must not be."""
         return sum(
-            count for write in self.writes for count, verdict in zip(write.states, self.verdicts, strict=True) if verdict.bad
+            count
+            for write in self.writes
+            for count, verdict in zip(write.states, self.verdicts, strict=True)
+            if verdict.bad
         )
 
 

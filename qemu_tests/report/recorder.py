@@ -16,6 +16,7 @@ from qemu_tests.report.model import (
     ERROR,
     FAILED,
     HEALTHY,
+    OFF,
     REBOOT,
     RUNNING,
     Boot,
@@ -78,6 +79,8 @@ class Lane:
         self._events: list[Event] = []
         self._screenshots: list[Screenshot] = []
         self._unworded: Event | None = None
+        self.finished, self.taken = False, False
+        """Whether the machine is gone, unless it comes back; whether ``Recorder.take`` has given the lane away."""
 
     @property
     def name(self) -> str:
@@ -87,6 +90,7 @@ class Lane:
     def boot(self, reason: str, *, before: Table | None = None, log: Path | None = None) -> None:
         """Power came on, or the guest boots again. ``log`` is the file that the console goes to from here on."""
         self.end(REBOOT)
+        self.finished = False
         size = log.stat().st_size if log is not None and log.exists() else 0
         if self._logs and (last := self._logs[-1]) is not None:
             last.end = size if log == last.path else None
@@ -152,8 +156,13 @@ class Lane:
         if error:
             self.tell(ERROR, error)
 
-    def keep(self) -> None:
-        """Read the consoles now: their log may be gone later."""
+    def finish(self) -> None:
+        """The machine is gone. Its consoles are read now: their log may be gone later."""
+        self.end(OFF)
+        self._keep()
+        self.finished = True
+
+    def _keep(self) -> None:
         for at, log in enumerate(self._logs):
             if log is None:
                 continue
@@ -169,7 +178,7 @@ class Lane:
 
     def machine(self) -> Machine:
         """All that was told so far."""
-        self.keep()
+        self._keep()
         return replace(
             self._machine,
             boots=tuple(self._boots),
@@ -253,18 +262,22 @@ class Recorder:
         """All that was told so far."""
         with self._lock:
             lanes, replays = tuple(self._lanes), tuple(self._replays)
+        return self._made(lanes, replays)
+
+    def _made(self, lanes: tuple[Lane, ...], replays: tuple[Replay, ...]) -> Run:
+        began = self._began.isoformat(timespec="microseconds")
         machines = tuple(lane.machine() for lane in lanes)
-        return Run(
-            self._title, self._began.isoformat(timespec="microseconds"), self.seconds, machines, replays, tuple(self.notes)
-        )
+        return Run(self._title, began, self.seconds, machines, replays, tuple(self.notes))
 
     def take(self) -> Run:
-        """As ``run``, and forget its machines and replays: the next one holds only what is new."""
-        run = self.run()
+        """The machines that are gone, and the replays; they are forgotten, so that the next one holds only what is new."""
         with self._lock:
-            self._lanes = self._lanes[len(run.machines) :]
-            self._replays = self._replays[len(run.replays) :]
-        return run
+            lanes = tuple(lane for lane in self._lanes if lane.finished)
+            self._lanes = [lane for lane in self._lanes if not lane.finished]
+            for lane in lanes:
+                lane.taken = True
+            replays, self._replays = tuple(self._replays), []
+        return self._made(lanes, replays)
 
 
 def merge(title: str, runs: Sequence[Run], notes: Iterable[str] = ()) -> Run:
@@ -276,9 +289,7 @@ def merge(title: str, runs: Sequence[Run], notes: Iterable[str] = ()) -> Run:
         title,
         first.isoformat(timespec="microseconds"),
         max(run.seconds + offset for run, offset in zip(runs, offsets, strict=True)),
-        tuple(
-            _shifted(machine, offset) for run, offset in zip(runs, offsets, strict=True) for machine in run.machines
-        ),
+        tuple(_shifted(machine, offset) for run, offset in zip(runs, offsets, strict=True) for machine in run.machines),
         tuple(replay for run in runs for replay in run.replays),
         tuple(dict.fromkeys([*notes, *(note for run in runs for note in run.notes)])),
     )

@@ -13,7 +13,6 @@ _ESCAPE = re.compile(
 )
 _LINE_ENDS = re.compile(r"\r*\n|\r+|[\x0b\x0c\x85\u2028\u2029]")
 _SUSPECT = re.compile(r"[^\t\n\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u058f\u2010-\u2027\u2030-\u205e\u2070-\u2bff]")
-_PICTURES = 0x2400
 _HIDDEN = {"Cc", "Cf", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -25,8 +24,8 @@ def plain(text: str) -> str:
 def plain_lines(text: str) -> list[str]:
     """Its lines, without terminal sequences. A carriage return ends a line: nothing is written over.
 
-    Control characters that are left become their pictures (NUL is ``\u2400``), characters that cannot be seen or that change
-    the direction of writing become ``<U+202E>``, and halves of a surrogate pair the replacement character.
+    Control characters that are left are shown as ``^G``, characters that cannot be seen or that change the direction of
+    writing as ``<U+202E>``, and halves of a surrogate pair as the replacement character.
     """
     without = _ESCAPE.sub("", text)
     return [_SUSPECT.sub(_visible, line) for line in _LINE_ENDS.split(without)]
@@ -35,10 +34,8 @@ def plain_lines(text: str) -> list[str]:
 def _visible(match: re.Match[str]) -> str:
     character = match.group()
     code = ord(character)
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    if code == 0x7F:
-        return "\u2421"
+    if code < 0x20 or code == 0x7F:
+        return f"^{chr(code ^ 0x40)}"
     category = unicodedata.category(character)
     if category == "Cs":
         return "\ufffd"

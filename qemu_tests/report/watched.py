@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from qemu_tests.errors import LabError, MachineDiedError, UnexpectedBoundaryError
 from qemu_tests.harness.lab import Lab
 from qemu_tests.harness.machine import Machine
-from qemu_tests.report.model import CUT, DIED, ERROR, FAULT, OFF, POWEROFF, REBOOT, Table
+from qemu_tests.report.model import CUT, DIED, ERROR, FAULT, OFF, POWEROFF, Table
 from qemu_tests.report.tables import read_table, table_of
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterator
     from pathlib import Path
+    from types import TracebackType
     from typing import Self
 
     from qemu_tests.harness.control import Hello, Result
@@ -35,12 +36,15 @@ class WatchedMachine(Machine):
 
     def __init__(self, name: str, image: Path, lab: Lab, recorder: Recorder, **options: Any) -> None:  # noqa: ANN401
         super().__init__(name, image, lab, **options)
+        self._recorder = recorder
         self.lane = recorder.lane(name)
 
-    def __exit__(self, *error: Any) -> None:  # noqa: ANN401  # as ``Machine.__exit__``
-        if error[1] is not None:
-            self.lane.judge("failed", error[1].line if isinstance(error[1], LabError) else str(error[1]))
-        super().__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.lane.judge("failed", error.line if isinstance(error, LabError) else f"{type(error).__name__}: {error}")
+        super().__exit__(kind, error, trace)
 
     def _slots(self) -> Table:
         """What is on the disk. A disk that cannot be read is a problem for the report to show, not for the test."""
@@ -68,6 +72,8 @@ class WatchedMachine(Machine):
 
     def boot(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """As ``Machine.boot``."""
+        if self.lane.taken:  # a machine of several tests, of which a former one has ended
+            self.lane = self._recorder.lane(self.name)
         before = self._slots() if self.state == "off" else None
         if before is not None:
             reason = str(options.get("reason", "power on"))
@@ -125,7 +131,7 @@ class WatchedMachine(Machine):
         if self._cycle is not None:
             self.lane.end(OFF, after=self._slots())
         super().close()
-        self.lane.keep()
+        self.lane.finish()
 
     def judge(self, *arguments: Any, **options: Any) -> Verdict:  # noqa: ANN401
         """As ``Machine.judge``."""

@@ -93,9 +93,9 @@ def _map(replay: Replay, drawn: list[Bin]) -> Markup:
             )
             parts.append(bar)
             if verdict.bad:
-                place = {"x": f"{(column + 0.44) * width:.3f}%", "y": base - tall - 7}
-                parts.append(tag("svg", tag("use", href="#failed", x=-5, y=-5, width=10, height=10, class_="icon failed"),
-                                 class_="over", **place))
+                cross = tag("use", href="#failed", x=-5, y=-5, width=10, height=10, class_="icon failed")
+                x = f"{(column + 0.44) * width:.3f}%"
+                parts.append(tag("svg", cross, class_="over", x=x, y=round(max(base - tall - 7, base - ROW + 6), 1)))
     parts += [
         tag("text", f"write {replay.writes[0].number}", x=0, y=height - 5, class_="tick"),
         tag("text", f"write {replay.writes[-1].number}", x="100%", y=height - 5, text_anchor="end", class_="tick"),
@@ -110,7 +110,12 @@ def _map(replay: Replay, drawn: list[Bin]) -> Markup:
         ),
         class_="names heat-names",
     )
-    return tag("div", names, tag("div", picture, class_="scroll", tabindex="0", role="region", aria_label=words), class_="lanes")
+    return tag(
+        "div",
+        names,
+        tag("div", picture, class_="scroll", tabindex="0", role="region", aria_label=words),
+        class_="lanes",
+    )
 
 
 def _numbers(replay: Replay, drawn: list[Bin]) -> Markup:

@@ -43,7 +43,7 @@ def _parts(number: int, machine: Machine) -> Iterator[Markup]:
     for begin, end, boot in spans:
         events = [event for event in machine.events if begin <= event.at < end]
         shots = [shot for shot in machine.screenshots if begin <= shot.at < end]
-        trailing = []
+        trailing: list[Event] = []
         while boot is not None and events and events[-1].kind == SCENE:
             trailing.insert(0, events.pop())  # it announces the next boot
         if boot is not None:
@@ -63,8 +63,12 @@ def _boot(number: int, boot: Boot, events: Sequence[Event], shots: Sequence[Scre
         facts.append(ENDINGS.get(boot.ending, boot.ending))
     head = tag(
         "header",
-        tag("h3", icon(boot.outcome), f"Boot {boot.number}", tag("span", boot.slot, class_="slot") if boot.slot else ""),
-        tag("p", tag("b", OUTCOMES[boot.outcome]), f", version {boot.version}" if boot.version else "", class_="outcome"),
+        tag(
+            "h3", icon(boot.outcome), f"Boot {boot.number}", tag("span", boot.slot, class_="slot") if boot.slot else ""
+        ),
+        tag(
+            "p", tag("b", OUTCOMES[boot.outcome]), f", version {boot.version}" if boot.version else "", class_="outcome"
+        ),
         tag("p", icon("cut") if cut(boot) else "", ", ".join(facts), class_="facts"),
         tag("p", boot.reason, class_="reason"),
     )

@@ -76,4 +76,6 @@ def definitions() -> Markup:
         '<pattern id="dotted" width="6" height="6" patternUnits="userSpaceOnUse">'
         '<rect width="6" height="6" class="p-ground"/><circle cx="3" cy="3" r="1.1" class="p-unknown"/></pattern>'
     )
-    return Markup(f'<svg class="definitions" width="0" height="0" aria-hidden="true"><defs>{shapes}{patterns}</defs></svg>')
+    return Markup(
+        f'<svg class="definitions" width="0" height="0" aria-hidden="true"><defs>{shapes}{patterns}</defs></svg>'
+    )

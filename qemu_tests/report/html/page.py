@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from qemu_tests.report.html import heatmap, machines, timeline
-from qemu_tests.report.html.markup import Markup, definitions, icon, join, tag
+from qemu_tests.report.html.markup import Markup, definitions, icon, tag
 from qemu_tests.report.html.words import count, cut, seconds
 from qemu_tests.report.model import FAILED, HEALTHY
 
@@ -77,7 +77,11 @@ def _totals(run: Run) -> Iterator[Markup]:
     if failed:
         yield tag("span", icon("failed"), f"{count(failed, 'machine')} not as promised", class_="chip bad")
     yield tag("span", f"{count(len(run.machines), 'machine')}, {count(len(boots), 'boot')}", class_="chip")
-    for name, kind, words in ((HEALTHY, HEALTHY, "healthy"), (FAILED, FAILED, "failed"), ("unknown", "unknown", "unknown")):
+    for name, kind, words in (
+        (HEALTHY, HEALTHY, "healthy"),
+        (FAILED, FAILED, "failed"),
+        ("unknown", "unknown", "unknown"),
+    ):
         if outcomes[kind]:
             yield tag("span", icon(name), f"{outcomes[kind]} {words}", class_="chip")
     if cuts := sum(cut(boot) for boot in boots):
@@ -91,7 +95,7 @@ def _main(run: Run) -> Iterator[Markup]:
     if run.machines:
         zoom = tag(
             "div",
-            tag("button", "−", type="button", id="narrower", aria_label="Draw the time line narrower"),
+            tag("button", "-", type="button", id="narrower", aria_label="Draw the time line narrower"),
             tag("button", "+", type="button", id="wider", aria_label="Draw the time line wider"),
             class_="zoom",
             hidden=True,
@@ -105,7 +109,15 @@ def _tools() -> Markup:
     return tag(
         "form",
         tag("label", "Search the consoles", for_="search"),
-        tag("input", type="search", id="search", autocomplete="off", spellcheck="false", enterkeyhint="search"),
+        tag(
+            "input",
+            type="search",
+            id="search",
+            placeholder="text in a console",
+            autocomplete="off",
+            spellcheck="false",
+            enterkeyhint="search",
+        ),
         tag("output", "", id="found", for_="search", aria_live="polite"),
         tag("button", "Previous", type="button", id="previous"),
         tag("button", "Next", type="button", id="next"),

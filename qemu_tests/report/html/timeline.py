@@ -237,7 +237,11 @@ def legend() -> Markup:
         for kind, words in entries
     ]
     shapes = [
-        tag("li", tag("svg", tag("use", href=f"#{name}"), class_=f"icon {name}", viewBox="0 0 16 16", aria_hidden="true"), words)
+        tag(
+            "li",
+            tag("svg", tag("use", href=f"#{name}"), class_=f"icon {name}", viewBox="0 0 16 16", aria_hidden="true"),
+            words,
+        )
         for name, words in (
             ("cut", "power cut; the block is torn"),
             ("fault", "fault injected"),

@@ -23,9 +23,9 @@ OUTCOMES = {HEALTHY: "healthy", FAILED: "failed", "unknown": "no greeting seen"}
 def seconds(time: float) -> str:
     """``12.3 s``, or minutes from ten minutes on."""
     if time < 600:
-        return f"{time:.1f} s"
+        return f"{time:.1f}\u00a0s"
     minutes, rest = divmod(round(time), 60)
-    return f"{minutes} min {rest:02} s"
+    return f"{minutes}\u00a0min {rest:02}\u00a0s"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
