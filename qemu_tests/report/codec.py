@@ -6,7 +6,6 @@ import base64
 import binascii
 import dataclasses
 import json
-import math
 import types
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
@@ -46,6 +45,7 @@ def from_json(text: str, path: object = "report") -> Run:
     return run
 
 
+_MOST = 1e300
 _EXPECTED = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", bytes: "base64"}
 
 
@@ -90,8 +90,8 @@ class _Decoder:
             raise self._wrong(where, str(error)) from error
 
     def _scalar(self, kind: type, value: Any, where: str) -> Any:  # noqa: ANN401
-        if kind is float and type(value) in {int, float} and abs(value) < math.inf:
-            return float(value) if abs(value) < 1e300 else self._refuse(kind, value, where)
+        if kind is float and type(value) in {int, float}:
+            return float(value) if abs(value) < _MOST else self._refuse(kind, value, where)
         if kind is bytes and isinstance(value, str):
             try:
                 return base64.b64decode(value, validate=True)

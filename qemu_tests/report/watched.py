@@ -81,8 +81,12 @@ class WatchedMachine(Machine):
             self.lane.boot(f"{reason}{without}", before=before, log=self.log)
             for fault in options.get("faults", ()):
                 self.lane.tell(FAULT, f"to come: {fault}")
-        with self._noticing():
-            super().boot(*arguments, **options)
+        try:
+            with self._noticing():
+                super().boot(*arguments, **options)
+        except LabError:
+            self.lane.end(OFF)
+            raise
 
     def resume(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """As ``Machine.resume``."""
