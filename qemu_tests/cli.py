@@ -1,4 +1,4 @@
-"""The command ``bootlab``: boots an image in QEMU by hand."""
+"""The command ``bootlab``: boots an image in QEMU by hand, and draws reports of runs."""
 
 from __future__ import annotations
 
@@ -79,6 +79,34 @@ def _writable(path: Path) -> bool:
 def _become(program: str, argv: list[str]) -> None:
     sys.stdout.flush()
     os.execv(program, argv)  # noqa: S606  # the terminal belongs to QEMU from here on
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--update", type=click.Path(path_type=Path), help="Update medium for the second drive (/dev/vdb).")
+@click.option("--report", type=click.Path(path_type=Path), help="Write what happened as a page, and as JSON beside it.")
+@_ACCEL
+def run(image: Path, update: Path | None, report: Path | None, accel: str | None) -> None:
+    """Run IMAGE under your hands: its console, and keys that cut the power, reset, or corrupt a slot.
+
+    Ctrl-A and a letter: c power cut, r reset, k corrupt a slot, s snapshot, i slots on the disk, h help, x leave. IMAGE stays as
+    it is; a snapshot is a raw image in the current folder.
+    """
+    from qemu_tests.interactive.command import run_by_hand
+
+    accelerator = Accelerator(accel, "chosen with --accel", 0.0) if accel else None
+    run_by_hand(image, update, accelerator, report)
+
+
+@main.command("report")
+@click.argument("data", metavar="JSON", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.html", help="The page.")
+def report_(data: Path, output: Path) -> None:
+    """Draw the page of a run from its JSON."""
+    from qemu_tests.report.files import read_run, write_page
+
+    write_page(read_run(data), output)
+    click.echo(output)
 
 
 @main.command("probe")

@@ -19,22 +19,28 @@ from image_builder.progress import progress_for
 from qemu_tests.errors import LabError, OutputFolderError
 from qemu_tests.harness.lab import Lab
 from qemu_tests.harness.unpack import kernel_of
+from qemu_tests.report.files import write_report
+from qemu_tests.report.recorder import Recorder
+from qemu_tests.report.watched import WatchedLab
 from qemu_tests.story import scenes
 from qemu_tests.story import timeline as kinds
 from qemu_tests.story.materials import GOOD, Materials, build_materials
+from qemu_tests.story.retelling import retell
 from qemu_tests.story.stage import Stage
-from qemu_tests.story.timeline import Moment, Timeline
+from qemu_tests.story.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qemu_tests.harness.hardware import DirectKernel
+    from qemu_tests.story.timeline import Moment
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITION = ROOT / "examples" / "minimal.toml"
 OUTPUT = Path("out/demo")
-MADE = {"built", "kernel", "logs", "machines", "timeline.txt"}
+MADE = {"built", "kernel", "logs", "machines", "report.html", "report.json", "timeline.txt"}
 """What stands in the folder."""
+REPORT = "report.html"
 _STYLES = {
     kinds.SCENE: "bold",
     kinds.UP: "green",
@@ -103,18 +109,47 @@ def main(output: Path, *, everything: bool) -> None:
 
 
 def play(output: Path, *, everything: bool) -> None:
-    """The whole story, in ``output``, which is made anew. Raises OutputFolderError, BuildError and LabError."""
+    """The whole story, in ``output``, which is made anew; the report is written however it ends.
+
+    Raises OutputFolderError, BuildError and LabError.
+    """
     began = time.monotonic()
     empty_folder(output)
     built = output / "built"
     click.echo(f"Building version 1 as a disk image, version 2 as an update, and broken updates, in {built}")
     materials = build_materials(DEFINITION, built, progress_for(sys.stdout))
     lab = Lab.open(output / "machines", output / "logs")
-    click.echo(f"\nBooting with {lab.accelerator.name}: {lab.accelerator.reason}")
+    accelerator = f"{lab.accelerator.name}: {lab.accelerator.reason}"
+    click.echo(f"\nBooting with {accelerator}")
     click.echo("P/T/S: priority, tries, successful, as cgpt, sgdisk and gptlib read them from the disk\n")
-    timeline = Timeline(Narrator(output / "timeline.txt").tell)
+    narrator, recorder = (
+        Narrator(output / "timeline.txt"),
+        Recorder("The life of an A/B disk", [f"booted with {accelerator}"]),
+    )
+    timeline = Timeline(_both(narrator.tell, retell(recorder)))
+    page = output / REPORT
+    try:
+        updated = _acts_of_all(WatchedLab.over(lab, recorder), materials, timeline, everything=everything)
+    except BaseException:
+        write_report(recorder.run(), page)
+        click.echo(f"\nIt did not go as promised. The report: {page}")
+        raise
+    write_report(recorder.run(), page)
+    _tell_where(output, materials.image, updated, time.monotonic() - began)
+
+
+def _both(first: Callable[[Moment], None], second: Callable[[Moment], None]) -> Callable[[Moment], None]:
+    def tell(moment: Moment) -> None:
+        first(moment)
+        second(moment)
+
+    return tell
+
+
+def _acts_of_all(lab: Lab, materials: Materials, timeline: Timeline, *, everything: bool) -> Path:
+    """Play all; the disk that took the good update."""
     updated = _updated_disk(lab, materials, timeline)
-    kernel = kernel_of(materials.image, output / "kernel")
+    kernel = kernel_of(materials.image, lab.folder.parent / "kernel")
     with ThreadPoolExecutor(max_workers=2) as pool:
         running = [
             pool.submit(_play_act, lab, act, updated, timeline)
@@ -122,7 +157,7 @@ def play(output: Path, *, everything: bool) -> None:
         ]
         for act in running:
             act.result()
-    _tell_where(output, materials.image, updated, time.monotonic() - began)
+    return updated
 
 
 def empty_folder(output: Path) -> None:
@@ -156,6 +191,7 @@ def _play_act(lab: Lab, act: Act, disk: Path, timeline: Timeline) -> None:
 
 def _tell_where(output: Path, image: Path, updated: Path, seconds: float) -> None:
     click.echo(f"\nEverything was as promised, after {seconds:.0f} s. In {output}:")
+    click.echo(f"  the report, a picture    {output / REPORT}")
     click.echo(f"  the image as built       {image}")
     click.echo(f"  after the good update    {os.path.relpath(updated)}")
     click.echo(f"  the time line            {output / 'timeline.txt'}")

@@ -5,6 +5,7 @@
         assert slotboot_machine.wait_for_hello().label == "USR-A"
 
 Run with ``pytest --slotboot-image appliance.raw``. Tests with images of their own use ``slotboot_machines``.
+``--slotboot-report=FILE.html`` draws what happened to the machines.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from qemu_tests.harness.hardware import Hardware
     from qemu_tests.harness.lab import Lab
     from qemu_tests.harness.machine import Machine
+    from qemu_tests.report.recorder import Recorder
 
     MakeMachine = Callable[..., Machine]
 
+_REPORT = "slotboot-report"
 _LOGS = pytest.StashKey[list[Path]]()
 
 
@@ -39,12 +42,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("SLOTBOOT_LOGS"),
         help="where the console logs go (default: $SLOTBOOT_LOGS, else pytest's temporary folder)",
     )
+    group.addoption(
+        "--slotboot-report",
+        type=Path,
+        metavar="FILE",
+        help="write what happened to the machines as a page to look at, FILE, and as JSON beside it",
+    )
     group.addoption("--slotboot-accel", choices=("kvm", "tcg"), help="accelerator (default: probe)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Markers."""
+    """Markers, and the report where it is wanted. Raises UsageError for a report that cannot be written."""
     config.addinivalue_line("markers", "vm: boots a virtual machine")
+    page: Path | None = config.getoption("--slotboot-report")
+    if page is None:
+        return
+    if page.suffix == ".json" or page.is_dir():
+        raise pytest.UsageError(f"--slotboot-report: {page} cannot be the page; give a file such as report.html")
+    from qemu_tests.report.pytest_run import RunReport
+
+    page = config.invocation_params.dir / page
+    config.pluginmanager.register(RunReport(page, worker=hasattr(config, "workerinput")), _REPORT)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +75,16 @@ def slotboot_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def slotboot_lab(slotboot_folder: Path, pytestconfig: pytest.Config) -> Lab:
+def slotboot_recorder(pytestconfig: pytest.Config) -> Recorder:
+    """What the report of this run is made of, to tell it more; where none is wanted, nobody reads it."""
+    from qemu_tests.report.recorder import Recorder
+
+    report = pytestconfig.pluginmanager.get_plugin(_REPORT)
+    return Recorder("") if report is None else report.recorder
+
+
+@pytest.fixture(scope="session")
+def slotboot_lab(slotboot_folder: Path, pytestconfig: pytest.Config, slotboot_recorder: Recorder) -> Lab:
     """Accelerator, firmware and folders of this run; the accelerator is probed once for all workers."""
     from qemu_tests.harness.accel import Accelerator, probe
     from qemu_tests.harness.lab import Lab
@@ -69,7 +96,13 @@ def slotboot_lab(slotboot_folder: Path, pytestconfig: pytest.Config) -> Lab:
     else:
         accelerator = Accelerator(**once(slotboot_folder, "accelerator", lambda: asdict(probe())))
     logs = pytestconfig.getoption("--slotboot-logs")
-    return Lab.open(slotboot_folder / "machines", Path(logs) if logs else None, accelerator=accelerator)
+    lab = Lab.open(slotboot_folder / "machines", Path(logs) if logs else None, accelerator=accelerator)
+    if not pytestconfig.pluginmanager.has_plugin(_REPORT):
+        return lab
+    from qemu_tests.report.watched import WatchedLab
+
+    slotboot_recorder.notes.append(f"booted with {accelerator.name}: {accelerator.reason}")
+    return WatchedLab.over(lab, slotboot_recorder)
 
 
 @pytest.fixture

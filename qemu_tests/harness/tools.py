@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEBIAN_PACKAGES = {
     "cgpt": "cgpt",
+    "chromium": "chromium",
     "mcopy": "mtools",
     "objcopy": "binutils",
     "qemu-img": "qemu-utils",

@@ -13,6 +13,7 @@ from qemu_tests.harness.once import once
 from qemu_tests.harness.unpack import kernel_of
 from qemu_tests.story import scenes
 from qemu_tests.story.materials import GOOD, Materials, build_materials
+from qemu_tests.story.retelling import retell
 from qemu_tests.story.stage import Stage
 from qemu_tests.story.timeline import Timeline
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from qemu_tests.harness.lab import Lab
     from qemu_tests.plugin import MakeMachine
+    from qemu_tests.report.recorder import Recorder
     from qemu_tests.story.timeline import Moment
 
     MakeStage = Callable[[str, Path], Stage]
@@ -38,12 +40,14 @@ def materials(slotboot_folder: Path) -> Materials:
     return Materials.from_json(once(slotboot_folder, "materials", build))
 
 
-def observer(log: Path) -> Callable[[Moment], None]:
-    """Write the timeline beside the console log, and where pytest shows it when a test fails."""
+def observer(log: Path, recorder: Recorder) -> Callable[[Moment], None]:
+    """Write the timeline beside the console log, where pytest shows it when a test fails, and into the report."""
+    told = retell(recorder)
     target = log.with_name(log.name.replace(".console.log", ".timeline.txt"))
     target.write_text("")
 
     def observe(moment: Moment) -> None:
+        told(moment)
         sys.stdout.write(f"{moment}\n")
         with target.open("a") as file:
             file.write(f"{moment}\n")
@@ -64,23 +68,23 @@ def kernel(slotboot_folder: Path, materials: Materials) -> DirectKernel:
 
 
 @pytest.fixture
-def stage(slotboot_machines: MakeMachine) -> MakeStage:
+def stage(slotboot_machines: MakeMachine, slotboot_recorder: Recorder) -> MakeStage:
     """Make a stage: a machine of the given name that is switched off, on a disk that starts as the given image."""
 
     def make(name: str, image: Path) -> Stage:
         machine = slotboot_machines(image, name)
-        return Stage(machine, Timeline(observer(machine.log)))
+        return Stage(machine, Timeline(observer(machine.log, slotboot_recorder)))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def updated_disk(slotboot_folder: Path, slotboot_lab: Lab, materials: Materials) -> Path:
+def updated_disk(slotboot_folder: Path, slotboot_lab: Lab, slotboot_recorder: Recorder, materials: Materials) -> Path:
     """A disk that took the good update: 1/0/1 and 2/0/1, frozen. The first worker that needs it plays how it came so."""
 
     def play() -> str:
         with slotboot_lab.machine("good-update", materials.image) as machine:
-            stage = Stage(machine, Timeline(observer(machine.log)))
+            stage = Stage(machine, Timeline(observer(machine.log, slotboot_recorder)))
             scenes.first_boot(stage, materials.updates[GOOD])
             scenes.update(stage)
             return str(machine.disk.top)
