@@ -38,7 +38,7 @@ class Interpreter(ABC):
 
     @abstractmethod
     def run(self, arguments: Sequence[str], stdin: bytes = b"") -> bytes:
-        """Run it with these arguments and PYTHONHASHSEED=0, and return its standard output."""
+        """Run it with these arguments and return its standard output."""
 
     def loaded_by(
         self,
@@ -59,5 +59,4 @@ class Interpreter(ABC):
     def compile(self, modules: Iterable[Compilation]) -> None:
         """Write the .pyc files; their folders exist. The same source gives the same bytes."""
         work = [[str(module.source), str(module.target), module.shown, module.level] for module in modules]
-        # Not isolated, as -I would ignore the hash seed, on which the order of a frozen set depends.
-        self.run(["-s", "-S", "-B", str(_SCRIPTS / "compiled.py")], json.dumps(work).encode())
+        self.run(["-I", "-S", "-B", str(_SCRIPTS / "compiled.py")], json.dumps(work).encode())

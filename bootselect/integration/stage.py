@@ -85,7 +85,7 @@ class DestinationError(BootselectError):
 
 
 class ThisInterpreter(Interpreter):
-    """The interpreter that runs this program, without what the user's environment adds to it."""
+    """The interpreter that runs this program."""
 
     @property
     def standard_library(self) -> Path:
@@ -94,9 +94,8 @@ class ThisInterpreter(Interpreter):
 
     def run(self, arguments: Sequence[str], stdin: bytes = b"") -> bytes:
         """See ``Interpreter``. Raises InterpreterError."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         # An initramfs has no locale: the codec of this machine's must not be taken for one that is needed.
-        environment |= {"LC_ALL": "C", "PYTHONHASHSEED": "0"}
+        environment = {**os.environ, "LC_ALL": "C"}
         done = subprocess.run(
             [sys.executable, *arguments], input=stdin, env=environment, capture_output=True, check=False
         )

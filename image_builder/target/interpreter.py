@@ -60,7 +60,7 @@ class TargetInterpreter(Interpreter):
         # Relative folders, as a colon in the path of the cache would split the list.
         folders = ":".join(str(folder.relative_to(self.root)) for folder in self.library_folders())
         argv: list[str | Path] = [self.linker_file(), "--library-path", folders, self.program, *arguments]
-        return self._runner.run(argv, stdin=stdin, env={"PYTHONHASHSEED": "0"}, cwd=self.root)
+        return self._runner.run(argv, stdin=stdin, cwd=self.root)
 
     def loaded_by(
         self,
