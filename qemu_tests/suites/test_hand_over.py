@@ -24,7 +24,7 @@ def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, slotboot_mac
     variant = kexec_variant(slotboot_folder)
     machine = slotboot_machines(variant.image, "kexec")
     machine.boot(medium=variant.update)
-    machine.wait_for_line("starting the kernel of slot USR-A")
+    machine.wait_for_line("^bootselect: starting the kernel of slot USR-A$")
     machine.wait_for_hello()
     words = machine.run("cat /proc/cmdline").output.split()
     assert "slot=USR-A" in words
