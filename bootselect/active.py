@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bootselect.decision import DECISION_PATH
 from bootselect.errors import ActiveUnknownError
 from gptlib._record import Record
+from gptlib.nodes import device_name, member_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gptlib.nodes import Member
 
 
 class Active(Record):
@@ -26,25 +34,53 @@ def find_active(
 
     Looks through device-mapper and overlays. Raises ActiveUnknownError.
     """
+    decided = _decided(decision)
+    if decided is not None:
+        return decided
+    for active in _mounted(Path(mountinfo), Path(sys), dev):
+        return active
+    raise ActiveUnknownError(f"there is no {DECISION_PATH} and neither /usr nor / comes from a partition")
+
+
+def find_running(
+    *, decision: str = DECISION_PATH, mountinfo: str = "/proc/self/mountinfo", sys: str = "/sys", dev: str = "/dev"
+) -> list[Active]:
+    """Every partition that the running system may come from, that of ``find_active`` first; empty where none can be told.
+
+    For what must never be written: a decision that cannot be read, or that is of another boot, does not hide what ``/usr``
+    and ``/`` are mounted from.
+    """
+    running: list[Active] = []
+    # What one cannot tell, the other may know; and the kernel gives nobody the sole use of a partition that is mounted.
+    with suppress(ActiveUnknownError):
+        decided = _decided(decision)
+        running += [decided] if decided else []
+    with suppress(ActiveUnknownError):
+        running += _mounted(Path(mountinfo), Path(sys), dev)
+    return running
+
+
+def _decided(path: str) -> Active | None:
     try:
-        left = json.loads(Path(decision).read_text(encoding="utf-8"))
-        return Active(str(left["disk"]), int(left["partition"]), decision)
+        left = json.loads(Path(path).read_text(encoding="utf-8"))
+        return Active(str(left["disk"]), int(left["partition"]), path)
     except FileNotFoundError:
-        return _by_mount(Path(mountinfo), Path(sys), dev)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ActiveUnknownError(f"{decision} cannot be used: {error}") from error
+        return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ActiveUnknownError(f"{path} cannot be used: {error}") from error
 
 
-def _by_mount(mountinfo: Path, sys: Path, dev: str) -> Active:
-    mounts = _mounts(mountinfo)
+def _mounted(mountinfo: Path, sys: Path, dev: str) -> Iterator[Active]:
+    try:
+        mounts = _mounts(mountinfo)
+    except OSError as error:
+        raise ActiveUnknownError(f"{mountinfo} cannot be read: {error.strerror}") from error
     for place in ("/usr", "/"):
         device = _device_of(place, mounts)
-        partition = _partition_below(sys / "dev/block" / device, sys) if device else None
-        if partition is not None:
-            disk = f"{dev}/{partition.parent.name.replace('!', '/')}"
-            number = int((partition / "partition").read_text(encoding="ascii"))
-            return Active(disk, number, f"{place} is mounted from {partition.name}")
-    raise ActiveUnknownError(f"there is no {DECISION_PATH} and neither /usr nor / comes from a partition")
+        found = _partition_below(sys / "dev/block" / device, sys) if device else None
+        if found is not None:
+            disk = f"{dev}/{device_name(Path(found.disk).name)}"
+            yield Active(disk, found.number, f"{place} is mounted from partition {found.number} of {disk}")
 
 
 def _mounts(path: Path) -> dict[str, tuple[str, str, str]]:
@@ -71,11 +107,12 @@ def _device_of(place: str, mounts: dict[str, tuple[str, str, str]], depth: int =
     return _device_of(lower, mounts, depth + 1) if lower != place else ""
 
 
-def _partition_below(entry: Path, sys: Path) -> Path | None:
-    """The sysfs folder of the partition that a device is, or stands on (dm-verity, dm-linear)."""
+def _partition_below(entry: Path, sys: Path) -> Member | None:
+    """The partition that a device is, or stands on (dm-verity, dm-linear)."""
     folder = entry.resolve()
-    if (folder / "partition").exists():
-        return folder
+    member = member_of(str(folder))
+    if member is not None:
+        return member
     for slave in sorted((folder / "slaves").glob("*")):
         number = (slave / "dev").read_text(encoding="ascii").strip()
         found = _partition_below(sys / "dev/block" / number, sys)
