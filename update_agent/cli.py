@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bootselect.cli.errors import ErrorGroup
+from bootselect.cli.lines import one_line
 from bootselect.cli.target import SlotDisk
 from bootselect.verbs import DEFAULT_TRIES
 from update_agent.errors import UpdateError
@@ -56,8 +57,9 @@ def install(
     if as_json:
         click.echo(json.dumps(asdict(done)))
     else:
+        label = one_line(done.label)
         click.echo(
-            f"version {done.version} is in {done.label} (partition {done.partition}): tried {done.tries} times at most"
+            f"version {done.version} is in {label} (partition {done.partition}): tried {done.tries} times at most"
         )
 
 

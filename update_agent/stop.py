@@ -11,6 +11,8 @@ import signal
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from bootselect.cli.lines import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -27,7 +29,7 @@ class Stopper:
 
     def now(self, holds: str) -> None:
         """Say what holds on the disk from now on."""
-        self._holds = holds
+        self._holds = one_line(holds)
 
     def listen(self) -> None:
         """Take the signals over, but for those that whoever started the process has it ignore (nohup)."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import click
 
+from bootselect.cli.lines import one_line
 from bootselect.errors import BootselectError, NothingBootableError
 from gptlib.errors import GptError
 
@@ -17,6 +20,10 @@ class ErrorGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
         """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A label can hold half a surrogate pair, and a terminal may not know the letters of another.
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except NothingBootableError as error:
@@ -25,5 +32,5 @@ class ErrorGroup(click.Group):
             self._fail(ctx, error, 1)
 
     def _fail(self, ctx: click.Context, error: Exception, code: int) -> None:
-        click.echo(f"{ctx.info_name}: {error}", err=True)
+        click.echo(f"{ctx.info_name}: {one_line(str(error))}", err=True)
         ctx.exit(code)

@@ -403,3 +403,14 @@ def test_a_slot_that_cannot_be_opened_is_named(disks: Path) -> None:
         path.unlink()
         with pytest.raises(SlotBusyError, match=f"{path}: the slot cannot be written now: No such file"):
             open_slot(disk, table, B)
+
+
+def test_a_label_can_hold_anything(update: Callable[..., Path], disks: Path) -> None:
+    path = disks / "disk.img"
+    entries = LAYOUT.gpt.entries | {B: replace(LAYOUT.gpt.entries[B], name="U\ud800\n\x1b[2J")}
+    disk_in(path, TwoSlots(replace(LAYOUT.gpt, entries=entries)))
+    result = updatectl("install", update(CONTENT), "--target", path, "--slot", "2")
+    assert result.exit_code == 0
+    assert result.stdout == "version 2 is in U\\ud800\\n\\x1b[2J (partition 2): tried 3 times at most\n"
+    large = refusal(updatectl("install", update(bytes(20 * 512 + 1)), "--target", path, "--slot", "2"))
+    assert "slot U\\ud800\\n\\x1b[2J has only 10240" in large
