@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import run_tool
+from tests.gptlib.readers import tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,17 +30,17 @@ needs_loop = pytest.mark.skipif(not LOOP, reason=f"no loop devices: {why_no_loop
 @contextmanager
 def loop(path: Path, *options: str, partitions: bool = False) -> Iterator[str]:
     """A loop device over a file; with ``partitions`` the kernel has read its table (which it does not by itself everywhere)."""
-    device = run_tool("losetup", "--find", "--show", *options, path).strip()
+    device = tool("losetup", "--find", "--show", *options, path).strip()
     try:
         if partitions:
-            run_tool("partx", "--add", device)
+            tool("partx", "--add", device)
         yield device
     finally:
         # Those that are there; it says nothing useful where there are none.
         subprocess.run(["partx", "--delete", device], capture_output=True)
-        run_tool("losetup", "--detach", device)
+        tool("losetup", "--detach", device)
 
 
 def loops_over(path: Path) -> str:
     """The loop devices that stand for a file, as losetup knows them; empty for none."""
-    return run_tool("losetup", "--noheadings", "--output", "NAME", "--associated", path)
+    return tool("losetup", "--noheadings", "--output", "NAME", "--associated", path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from update_agent.medium import open_medium
 
 if TYPE_CHECKING:
     from update_agent.install import Installed, Report
+    from update_agent.stop import Stopper
 
 
 class _Group(ErrorGroup):
@@ -30,7 +32,7 @@ class _Group(ErrorGroup):
 def main() -> None:
     """Install operating-system updates into the passive slot.
 
-    Exit codes: 0 done, 1 refused or failed, 2 usage.
+    Exit codes: 0 done, 1 refused or failed, 2 usage; 143, 129 and 130 when it was stopped by SIGTERM, SIGHUP or SIGINT.
     """
 
 
@@ -40,14 +42,18 @@ def main() -> None:
 @click.option("--slot", help="The slot: partition number, label or UUID; by default the passive one.")
 @click.option("--tries", type=click.IntRange(1, 15), default=DEFAULT_TRIES, show_default=True, help="Attempts.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object.")
-def install(medium: Path, target: str | None, slot: str | None, tries: int, as_json: bool) -> None:
+@click.pass_obj
+def install(
+    stopper: Stopper | None, medium: Path, target: str | None, slot: str | None, tries: int, as_json: bool
+) -> None:
     """Write the update of MEDIUM into the passive slot, verify it, and arm it for the next boot.
 
     MEDIUM is a block device or file with an update, or a folder with update.json and slot.img.
     """
     with open_medium(medium) as update:
         found = SlotDisk.find(target, update.slot_type)
-        done = install_update(update, found, slot, tries, _reporter(quiet=as_json))
+        now = stopper.now if stopper else _tell_nobody
+        done = install_update(update, found, slot, tries, _reporter(quiet=as_json), now)
     show_what_was_done(lambda: _show(done, as_json=as_json))
 
 
@@ -66,6 +72,12 @@ def _reporter(*, quiet: bool) -> Report:
         quarter = done * 4 // total
         if not quiet and (what, quarter) not in shown:
             shown.add((what, quarter))
-            click.echo(f"{what}: {done * 100 // total} % of {total} bytes", err=True)
+            # Whoever read the progress may have gone: that is no reason to leave the slot half-written.
+            with suppress(OSError):
+                click.echo(f"{what}: {done * 100 // total} % of {total} bytes", err=True)
 
     return report
+
+
+def _tell_nobody(_: str) -> None:
+    """For a run that no signal handler watches."""

@@ -261,14 +261,14 @@ if LOOP:
                     # Another tool has written the smaller table, as none of ours does, and did not tell the kernel.
                     tool("sfdisk", "--no-reread", "--no-tell-kernel", "--force", "-N1", device, text="4096,16384\n")
                 before = image.read_bytes()
-                words = {
+                commands: dict[str, list[object]] = {
                     "add": ["add", "-i", 1, "-s", 16384, device],
                     "restore": ["restore", dump, device],
                     "create": ["create", device],
                     "repair": ["repair", device],
-                }[how]
+                }
                 capfd.readouterr()
-                assert gptctl(*words) == 1
+                assert gptctl(*commands[how]) == 1
                 err = capfd.readouterr().err
                 assert err.count("\n") == 1
                 assert "in use and cannot be " + ("removed" if how == "create" else "made smaller") in err
