@@ -12,7 +12,13 @@ from click.testing import CliRunner
 from qemu_tests import demo
 
 ROOT = Path(__file__).parent.parent
-MODULES = ["bench.boot", "bootselect.integration.stage", "gptlib.layout.generate", "qemu_tests.demo"]
+MODULES = [
+    "bench.boot",
+    "bootselect.integration.stage",
+    "gptlib.layout.generate",
+    "qemu_tests.demo",
+    "update_agent.entry",
+]
 SCRIPTS = ["bench", "bootstrap", "demo", "test"]
 
 
