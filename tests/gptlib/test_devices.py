@@ -43,7 +43,13 @@ def why_no_loop_device() -> str:
 LOOP = not why_no_loop_device()
 
 
-def test_it_is_told_whether_loop_devices_are_tested(record_property: Callable[[str, object], None]) -> None:
+def test_loop_devices_are_tested_wherever_a_file_can_be_attached_to_one(
+    image: Path, record_property: Callable[[str, object], None]
+) -> None:
+    result = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True)
+    if result.returncode == 0:
+        tool("losetup", "--detach", result.stdout.strip())
+    assert (result.returncode == 0) == LOOP, result.stderr
     record_property(
         "counted", f"tests on loop devices: {'run' if LOOP else f'impossible here: {why_no_loop_device()}'}"
     )
