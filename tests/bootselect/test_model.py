@@ -112,7 +112,8 @@ Count = Callable[[str, object], None]
 
 def all_of(slots: int, fields: int) -> int:
     """How many states there are: a slot is good, unusable, or dies, and one that dies is not marked successful."""
-    return (fields * 2 + fields * 2 + fields) ** slots
+    kinds: int = fields * 2 + fields * 2 + fields
+    return int(kinds**slots)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -154,6 +154,17 @@ if LOOP:
             disk.read()
         assert "there is one for 4096-byte sectors on this disk of 512-byte sectors" in str(caught.value)
 
+    @pytest.mark.parametrize("sector_size", [512, 4096])
+    @pytest.mark.parametrize("byte", [b"\0", b"x"])
+    def test_a_device_without_a_table_is_not_said_to_have_one(image: Path, sector_size: int, byte: bytes) -> None:
+        image.write_bytes(byte * 4 * MEBI)
+        with loop(image, "--sector-size", str(sector_size)) as device, Disk.open(device) as disk:
+            with pytest.raises(NotGptError) as caught:
+                disk.read()
+            assert disk.device.sector_size == sector_size
+        sectors = 4 * MEBI // sector_size
+        assert f"no 'EFI PART' in sector 1 or in the last one of its {sectors} sectors" in str(caught.value)
+
     def test_the_kernel_sees_new_larger_moved_and_removed_partitions(image: Path) -> None:
         with loop(image) as device:
             gptctl("create", device)
