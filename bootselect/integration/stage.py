@@ -7,15 +7,20 @@ hook has to copy with the libraries they need: one a line, the source and, after
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import py_compile
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-ENTRY_POINTS = ("bootselect.initramfs.selector", "bootselect.initramfs.rescue", "array")
-"""``array`` is imported when the kernel has to be told about partitions (gptlib.kernel)."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ENTRY_POINTS = ("bootselect.initramfs.selector", "bootselect.initramfs.rescue")
 ENCODINGS = (
     "encodings",
     "encodings.aliases",
@@ -31,9 +36,44 @@ _PACKAGES = ("bootselect", "gptlib", "crcmod")
 
 
 def needed_modules(python: str = sys.executable) -> dict[str, Path]:
-    """The modules that the selector imports when it runs alone, with their files; built-in ones have none."""
+    """The modules that the selector imports when it runs alone, with their files; built-in ones have none.
+
+    Those that functions of ours import only when they are called are among them: for kexec, sealed slots, a grown disk.
+    """
+    wanted = {*ENTRY_POINTS, *ENCODINGS, LANDMARK}
+    while True:
+        modules = _loaded_by(sorted(wanted), python)
+        ours = [file for name, file in modules.items() if name.partition(".")[0] in _PACKAGES and file.suffix == ".py"]
+        later = {name for file in ours for name in imported_later(file)} - wanted
+        if not later:
+            return modules
+        wanted |= later
+
+
+def imported_later(file: Path) -> set[str]:
+    """The modules that functions in ``file`` import when they are called."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    found: set[str] = set()
+    for node in {node for function in functions for node in ast.walk(function)}:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            # What is imported from a package may be one of its modules.
+            found.update(name for alias in node.names if _is_module(name := f"{node.module}.{alias.name}"))
+    return found
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _loaded_by(names: Sequence[str], python: str) -> dict[str, Path]:
     folders = sorted({str(Path(_origin(package)).parent.parent) for package in _PACKAGES})
-    names = (*ENTRY_POINTS, *ENCODINGS, LANDMARK)
     program = (
         f"import sys; sys.path[:0] = {folders!r}\n"
         f"for name in {names!r}: __import__(name)\n"

@@ -39,6 +39,25 @@ def test_the_selector_is_staged_compiled_and_complete(staged: tuple[Path, dict[s
     assert [line for line in done.stdout.split() if not Path(line).is_relative_to(tree)] == []
 
 
+def test_what_functions_import_when_they_are_called_is_staged_too(staged: tuple[Path, dict[str, str]]) -> None:
+    tree, left = staged
+    modules = [
+        "bootselect.initramfs.kexec",  # hand-over=kexec
+        "bootselect.initramfs.verity",  # a sealed slot
+        "gptlib.remnants",  # the first boot of an image on a larger disk, a disk without an MBR
+        "gptlib.order",  # bootselect mark-good in the rescue shell
+        "array",  # partitions that the kernel has to be told of
+    ]
+    for place, source in left.items():
+        target = tree / place.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source)
+    folders = [str(tree / LIBRARY), str(tree / LIBRARY / "lib-dynload")]
+    program = f"import sys; sys.path[:] = {folders!r}\nimport {', '.join(modules)}"
+    done = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_interpreter_and_its_extensions_are_left_for_the_hook(staged: tuple[Path, dict[str, str]]) -> None:
     _, left = staged
     assert Path(left["/usr/bin/python3"]) == Path(sys.executable).resolve()
