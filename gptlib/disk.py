@@ -11,7 +11,7 @@ from gptlib.lock import DEADLINE, lock_exclusive
 from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
 from gptlib.placement import check_places, check_room, check_writes, is_writable
 from gptlib.plan import copy_regions, plan_regions, plan_write
-from gptlib.reading import State, probe_sector_size, read_state
+from gptlib.reading import State, read_state
 from gptlib.structures import BACKUP, PRIMARY, structures
 from gptlib.table import Table
 from gptlib.window import Window
@@ -90,12 +90,13 @@ class Disk:
         unreadable = [finding.message for finding in state.findings if finding.code == "unreadable"]
         if unreadable:
             return CorruptGptError(self.path, "; ".join(unreadable))
-        other = probe_sector_size(Window(self.device)) if self.device.sector_size else state.sector_size
-        if other != state.sector_size:
+        other = read_state(Window(self.device), None) if self.device.sector_size else state
+        if other.has_signature:
+            damaged = "" if other.table else "a damaged "
             return NotGptError(
                 self.path,
-                f"there is one for {other}-byte sectors on this disk of {state.sector_size}-byte sectors; make the image "
-                "for the sector size of the disk",
+                f"there is {damaged}one for {other.sector_size}-byte sectors on this disk of {state.sector_size}-byte "
+                "sectors; make the image for the sector size of the disk",
             )
         detail = f"no 'EFI PART' in sector 1 or in the last one of its {state.total_sectors} sectors"
         return NotGptError(self.path, f"{detail}; create one with 'gptctl create' if the disk is to be wiped")

@@ -35,7 +35,13 @@ USR = type_guid("coreos-usr")
 MEBI = 1 << 20
 
 
-def test_it_is_told_whether_loop_devices_are_tested(record_property: Callable[[str, object], None]) -> None:
+def test_loop_devices_are_tested_wherever_a_file_can_be_attached_to_one(
+    image: Path, record_property: Callable[[str, object], None]
+) -> None:
+    result = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True)
+    if result.returncode == 0:
+        tool("losetup", "--detach", result.stdout.strip())
+    assert (result.returncode == 0) == LOOP, result.stderr
     record_property(
         "counted", f"tests on loop devices: {'run' if LOOP else f'impossible here: {why_no_loop_device()}'}"
     )
@@ -129,6 +135,17 @@ if LOOP:
         with loop(image) as device, Disk.open(device) as disk, pytest.raises(NotGptError) as caught:
             disk.read()
         assert "there is one for 4096-byte sectors on this disk of 512-byte sectors" in str(caught.value)
+
+    @pytest.mark.parametrize("sector_size", [512, 4096])
+    @pytest.mark.parametrize("byte", [b"\0", b"x"])
+    def test_a_device_without_a_table_is_not_said_to_have_one(image: Path, sector_size: int, byte: bytes) -> None:
+        image.write_bytes(byte * 4 * MEBI)
+        with loop(image, "--sector-size", str(sector_size)) as device, Disk.open(device) as disk:
+            with pytest.raises(NotGptError) as caught:
+                disk.read()
+            assert disk.device.sector_size == sector_size
+        sectors = 4 * MEBI // sector_size
+        assert f"no 'EFI PART' in sector 1 or in the last one of its {sectors} sectors" in str(caught.value)
 
     def test_the_kernel_sees_new_larger_moved_and_removed_partitions(image: Path) -> None:
         with loop(image) as device:
