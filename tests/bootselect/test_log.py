@@ -106,10 +106,12 @@ def test_a_console_that_is_stopped_is_left_after_two_seconds(tmp_path: Path, mon
 
 def test_a_real_terminal_is_drained_and_what_is_none_is_no_error(tmp_path: Path, terminal: Terminal) -> None:
     log = log_to(tmp_path, terminal.path)
-    reader = threading.Thread(target=terminal.read)
+    arrived: list[str] = []
+    reader = threading.Thread(target=lambda: arrived.append(terminal.read()))
     reader.start()
     log.say("starting the kernel of slot USR-A")
     log.drain()
     reader.join()
+    assert "starting the kernel of slot USR-A" in "".join(arrived)
     for path in (tmp_path / "missing", tmp_path / "kmsg", Path("/dev/null")):
         log_to(tmp_path, str(path)).drain()

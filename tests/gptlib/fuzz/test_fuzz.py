@@ -99,7 +99,7 @@ def run(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> tuple[int, str, st
     return code, out.buffer.getvalue().decode(), err.getvalue()
 
 
-def check(path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch, counted: Counted) -> bool:
+def check_survived(path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch, counted: Counted) -> bool:
     """Run every command on one image. Returns whether it holds a table that can be used."""
     usable, after = False, None
     for words in COMMANDS:
@@ -172,7 +172,7 @@ def test_seeded_damage_is_survived(
         image = Image(*seeds[number % len(seeds)])
         mutate(image, chance)
         try:
-            usable += check(ram / "disk.img", bytes(image.data), monkeypatch, counted)
+            usable += check_survived(ram / "disk.img", bytes(image.data), monkeypatch, counted)
         except Exception as error:
             error.add_note(f"image {number} of the seeded corpus")
             raise
@@ -194,7 +194,7 @@ def test_any_damage_is_survived(
 ) -> None:
     image = Image(*seeds[seed])
     mutate(image, chance)
-    check(ram / "disk.img", bytes(image.data), monkeypatch, counted)
+    check_survived(ram / "disk.img", bytes(image.data), monkeypatch, counted)
 
 
 @examples(60)
@@ -202,7 +202,7 @@ def test_any_damage_is_survived(
 def test_noise_is_refused(
     ram: Path, monkeypatch: pytest.MonkeyPatch, counted: Counted, data: bytes, repeat: int
 ) -> None:
-    check(ram / "disk.img", data * repeat, monkeypatch, counted)
+    check_survived(ram / "disk.img", data * repeat, monkeypatch, counted)
 
 
 def test_a_header_that_claims_four_billion_entries_takes_no_memory(ram: Path) -> None:
