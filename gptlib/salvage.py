@@ -37,13 +37,14 @@ def plan_salvage(path: str, state: State, old: Table, new: Table, left_alone: Co
     out_of_reach = {*left_alone, *state.left_alone, *_without_place(old)}
     whole = [copy.where for copy in copies if copy.valid or copy.where not in out_of_reach]
     written = [where for where in _OTHER if where not in left_alone]
+    kept = _kept_in_line(state, new, left_alone)
     if new == old:
-        steps = copy_regions(new, left_alone)
-    elif len(written) == 1:
-        steps = [*copy_regions(old, out_of_reach), *plan_single(path, old, new, written[0])]
-    else:
-        steps = [*copy_regions(old, out_of_reach), *_change(path, state, old, new, whole)]
-    return [*steps, *_kept_in_line(state, new, left_alone)]
+        return [*copy_regions(new, left_alone), *kept]
+    if len(written) == 1:
+        single = plan_single(path, old, new, written[0])
+        # Before the last step: sgdisk reads the other array by the CRC in this header.
+        return [*copy_regions(old, out_of_reach), *single[:-1], *kept, single[-1]]
+    return [*copy_regions(old, out_of_reach), *_change(path, state, old, new, whole)]
 
 
 def _without_place(table: Table) -> list[str]:

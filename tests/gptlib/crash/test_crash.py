@@ -15,7 +15,9 @@ from gptlib.dump import Dump, dump_text
 from gptlib.mbr import protective_mbr
 from tests.gptlib.crash.explorer import READERS, apply, crash_states, explore
 from tests.gptlib.crash.recording import Sector, recorded
+from tests.gptlib.oracle import Ground, Write
 from tests.gptlib.tables import FULL, blank, make_with_cgpt, make_with_sfdisk, table_of
+from tests.gptlib.verdict import ASKED, AUTOMATIC, ERASING, LEGACY, MBR, Case, check_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +55,7 @@ class Operation(NamedTuple):
     entries: int = 128
 
 
+NOTHING_FOREIGN = Ground(lambda _: False)
 OPERATIONS = {
     "create on an empty disk": Operation((), (("gptctl", "create"),), table=False),
     "create over a table": Operation((), (("gptctl", "create"),)),
@@ -137,7 +140,8 @@ def prepared(path: Path, operation: Operation) -> tuple[bytes, bytes]:
     return bytes(image), undamaged
 
 
-def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
+def run_recorded(path: Path, operation: Operation, ground: Ground = NOTHING_FOREIGN) -> list[list[Sector]]:
+    """Run the commands; every sector that was written, by flush epochs."""
     before = path.read_bytes()
     path.with_name("full.dump").write_text(
         dump_text(Dump(table_of(FULL_ARRAY, sectors=SECTORS), protective_mbr(b"", SECTORS)))
@@ -155,7 +159,18 @@ def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
     for epoch in epochs:
         apply(after, epoch)
     assert after == path.read_bytes(), "the disk was written in another way than the explorer records"
+    if len(operation.commands) == 1:
+        # Whatever part of this reaches the disk is in the places that the rule gives to the table.
+        writes = [Write(sector.lba * 512, sector.data) for epoch in epochs for sector in epoch]
+        check_writes(Case(before, 512, ground), kind_of(*operation.commands[0]), writes, bytes(after))
     return epochs
+
+
+def kind_of(program: str, command: str, *words: str) -> str:
+    """Which part of the rule a command comes under."""
+    if program == "bootselect" or command not in {"create", "restore", "legacy", "boot"}:
+        return AUTOMATIC
+    return ERASING if "-z" in words else {"legacy": LEGACY, "boot": MBR}.get(command, ASKED)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
