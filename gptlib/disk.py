@@ -9,8 +9,16 @@ from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadO
 from gptlib.kernel import check_unused, sync_kernel
 from gptlib.lock import DEADLINE, lock_exclusive
 from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
-from gptlib.placement import check_places, check_room, check_writes, is_writable
-from gptlib.plan import copy_regions, plan_regions, plan_write
+from gptlib.placement import (
+    check_outside_partitions,
+    check_places,
+    check_room,
+    check_writes,
+    in_partition,
+    is_outside_partitions,
+    is_writable,
+)
+from gptlib.plan import plan_regions, plan_write
 from gptlib.reading import State, read_state
 from gptlib.structures import BACKUP, PRIMARY, structures
 from gptlib.table import Table
@@ -114,13 +122,13 @@ class Disk:
         old = _table_of(state)
         if BACKUP in state.left_alone and old.backup_lba >= state.total_sectors:
             # Its place is gone, and where it would go now something else stands.
-            self._refuse_occupied(state, force=False)
+            self._refuse_occupied(state, state.left_alone)
         if (table.sector_size, table.total_sectors) != (state.sector_size, state.total_sectors):
             raise TableError(
                 f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
                 f"{state.total_sectors} of {state.sector_size}"
             )
-        if table != old and table.backup_lba == old.backup_lba:
+        if table != old and table.backup_lba == old.backup_lba and _may_move(state, old):
             table = self._settled(table, state)
         moved = table.backup_lba != old.backup_lba
         if moved and state.end_signature:
@@ -128,12 +136,12 @@ class Disk:
                 f"{self.path}: the backup cannot move, as the disk ends with {state.end_signature}; nothing was written"
             )
         # A boot sector without partitions may be that of anybody: only 'repair' puts the record into it.
-        absent = len(state.mbr) == MBR_BYTES and not has_signature(state.mbr)
+        absent = len(state.mbr) == MBR_BYTES and not has_signature(state.mbr) and in_partition(old, 0, 0) is None
         protect = absent or (moved and state.mbr_kind == PROTECTIVE)
         mbr = protective_mbr(state.mbr, table.total_sectors) if protect else None
-        self.notices = _notices(state)
-        left_alone = {*_ignored(state), *state.left_alone}
-        return self._write(state, old, table, mbr, mbr_first=absent, left_alone=left_alone)
+        occupied = _occupied(state, moved=moved)
+        self.notices = _notices(state, occupied)
+        return self._write(state, table, mbr, mbr_first=absent, left_alone={*_ignored(state), *occupied})
 
     def create(self, table: Table, *, mbr: bytes | None = None) -> Sequence[Epoch]:
         """Write a new table, whatever the disk holds now, and last the MBR: a protective one, or the 512 bytes given.
@@ -148,31 +156,34 @@ class Disk:
                 f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
                 f"{total} of {size}"
             )
-        old = state.table if state.sector_size == table.sector_size else None
-        return self._write(state, old, table, mbr or protective_mbr(state.mbr, total), left_alone=_ignored(state))
+        return self._write(state, table, mbr or protective_mbr(state.mbr, total), left_alone=_ignored(state))
 
     def repair(self, *, force: bool = False) -> Sequence[Epoch]:
         """Write what is damaged again, and move the backup to the end of a disk that was grown or shrunk.
 
         The old table can be read throughout. Raises as ``write``; TruncatedDiskError when partitions lie beyond the end;
         TableError when something that is not ours stands where a copy would be written, unless it is to go by ``force``.
+        Where the disk ends with another format's signature, only what is damaged is written, in its own place.
         """
         state = self._state or self.read()
         self._refuse_legacy(state)
-        self._refuse_occupied(state, force=force)
         table = self._settled(_table_of(state), state, force=force)
+        moved = table.backup_lba != _table_of(state).backup_lba
+        check_outside_partitions(self.path, table, _ignored(state))
+        if not force:
+            self._refuse_occupied(state, _occupied(state, moved=moved))
+        else:
+            state = state._replace(left_alone=())
         absent = state.mbr_kind == ABSENT and len(state.mbr) == MBR_BYTES
-        moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
-        mbr = protective_mbr(state.mbr, state.total_sectors) if absent or moved else None
-        return self._write(state, _table_of(state), table, mbr, mbr_first=absent, left_alone=_ignored(state))
+        wanted = absent or (moved and state.mbr_kind == PROTECTIVE)
+        mbr = protective_mbr(state.mbr, state.total_sectors) if wanted else None
+        return self._write(state, table, mbr, mbr_first=absent, left_alone=_ignored(state))
 
-    def _refuse_occupied(self, state: State, *, force: bool) -> None:
-        if force:
-            return
+    def _refuse_occupied(self, state: State, occupied: Collection[str]) -> None:
         for finding in state.findings:
-            if finding.code == "occupied":
+            if finding.code == "occupied" and finding.where in occupied:
                 raise TableError(f"{self.path}: {finding.where}: {finding.message}; nothing was written")
-        if state.end_signature:
+        if state.end_signature and not _is_damaged(state):
             raise TableError(
                 f"{self.path}: the backup belongs into the last sector, but the disk ends with {state.end_signature}; nothing "
                 "was written ('gptctl repair --force' writes over it)"
@@ -217,23 +228,14 @@ class Disk:
     def set_legacy(self, mode: Literal["legacy", "ignore-primary", "efi-part"]) -> Sequence[Epoch]:
         """Switch to one of ChromeOS's modes: ``legacy``, ``ignore-primary`` or, back again, ``efi-part``.
 
-        Raises as ``read``, TableError where the backup, the only table of both modes, is not valid, and WriteError.
+        Raises as ``read``; TableError where the backup, the only table of both modes, is not valid or not where it is looked
+        for, and where something that is not ours stands in the place of a copy; WriteError.
         """
-        from gptlib.legacy import plan_efi_part, plan_ignore_primary, plan_legacy
+        from gptlib.legacy import plan_mode
 
         state = self._state or self.read()
         self._check_writable()
-        table = _table_of(state)
-        if mode != "efi-part" and not state.backup.valid:
-            raise TableError(
-                f"{self.path}: the backup is not valid and cannot be left as the only table; repair it first"
-            )
-        check_places(self.path, table, left_alone=state.left_alone)
-        if mode == "legacy":
-            steps = plan_legacy(table, primary_ignored=state.primary.ignored)
-        else:
-            steps = plan_efi_part(table) if mode == "efi-part" else plan_ignore_primary(table)
-        return self._carry_out(steps, state)
+        return self._carry_out(plan_mode(self.path, self._window or Window(self.device), state, mode), state)
 
     def extend(self, size: int) -> None:
         """Make an image file ``size`` bytes long, with a hole at its end. Raises WriteError; TypeError for a device."""
@@ -250,14 +252,7 @@ class Disk:
             raise ReadOnlyError(self.path, "it was opened for reading only")
 
     def _write(
-        self,
-        state: State,
-        old: Table | None,
-        new: Table,
-        mbr: bytes | None,
-        *,
-        mbr_first: bool = False,
-        left_alone: Collection[str],
+        self, state: State, new: Table, mbr: bytes | None, *, mbr_first: bool = False, left_alone: Collection[str]
     ) -> Sequence[Epoch]:
         self._check_writable()
         if _ignored(state) == {PRIMARY, BACKUP}:
@@ -268,50 +263,45 @@ class Disk:
             )
         if state.table is None or structures(state.table) != structures(new):
             check_room(self.path, new)
-        check_places(self.path, new, left_alone)
-        if old is not None and not is_writable(old, left_alone):
-            # Nothing can be repaired: the place of the old backup is gone with the end of the disk, or among the partitions,
-            # and the primary is all that there is to keep.
-            old = None
-        if mbr_first and PRIMARY in left_alone:
-            mbr = None
-        window, size = self._window or Window(self.device), new.sector_size
-        if left_alone and state.table is not None and new != state.table:
-            epochs = self._plan_single(window, state, new, left_alone)
-        else:
-            remnants: Sequence[Region] = ()
-            if mbr is not None:
-                from gptlib.remnants import find_remnants
-
-                remnants = find_remnants(window, new, *([old] if mbr_first and old is not None else []))
-            epochs = plan_write(
-                window.sectors(size),
-                old,
-                new,
-                sound=not state.findings,
-                ignored=left_alone,
-                mbr=mbr,
-                mbr_first=mbr_first,
-                remnants=remnants,
-                apart=state.table is not None and state.table.array_shape != new.array_shape,
-            )
+        check_places(self.path, new, left_alone, _ignored(state))
+        epochs = self._plan(state, new, None if mbr_first and PRIMARY in left_alone else mbr, mbr_first, left_alone)
         check_writes(self.path, new, epochs)
         fd = self._block_fd()
         moved = fd is not None and _extents(state.table) != _extents(new)
         if fd is not None and moved:
             check_unused(fd, self.path, new)
-        self._execute(epochs, size)
+        self._execute(epochs, new.sector_size)
         if moved:
             self.tell_kernel(new)
         return epochs
 
-    def _plan_single(self, window: Window, state: State, new: Table, left_alone: Collection[str]) -> Sequence[Epoch]:
-        """First the copy that may be written is made whole with the old content, then it is changed."""
-        from gptlib.single import plan_single
+    def _plan(
+        self, state: State, new: Table, mbr: bytes | None, mbr_first: bool, left_alone: Collection[str]
+    ) -> Sequence[Epoch]:
+        window, size = self._window or Window(self.device), new.sector_size
+        read, old = window.sectors(size), state.table if state.sector_size == size else None
+        remnants: Sequence[Region] = ()
+        if mbr is not None:
+            from gptlib.remnants import find_remnants
 
-        old, where = _table_of(state), BACKUP if PRIMARY in left_alone else PRIMARY
-        steps = [*copy_regions(old, left_alone), *plan_single(self.path, old, new, where)]
-        return plan_regions(window.sectors(new.sector_size), new.sector_size, steps)
+            remnants = find_remnants(window, new, *([old] if mbr_first and old is not None else []))
+        if old is not None and state.findings and (left_alone or state.left_alone or not is_writable(old)):
+            from gptlib.salvage import plan_salvage
+
+            steps = plan_salvage(self.path, state, old, new, left_alone)
+            return plan_regions(read, size, [remnants, *steps, [] if mbr is None else [(0, mbr)]])
+        apart = state.table is not None and state.table.array_shape != new.array_shape
+        return plan_write(
+            read,
+            old,
+            new,
+            sound=not state.findings,
+            ignored=left_alone,
+            mbr=mbr,
+            mbr_first=mbr_first,
+            remnants=remnants,
+            apart=apart,
+        )
 
     def _carry_out(self, steps: Iterable[Iterable[Region]], state: State) -> Sequence[Epoch]:
         window, size = self._window or Window(self.device), state.sector_size
@@ -342,8 +332,31 @@ def _ignored(state: State) -> set[str]:
     return {copy.where for copy in (state.primary, state.backup) if copy.ignored}
 
 
-def _notices(state: State) -> tuple[str, ...]:
-    return tuple(f"{f.where}: {f.message}" for f in state.findings if f.code == "occupied")
+def _may_move(state: State, old: Table) -> bool:
+    """Whether the other copy can be the table for as long as the backup moves: there is one, and it has a place."""
+    if old.backup_lba == state.total_sectors - 1:
+        return True
+    is_free = is_outside_partitions(old) or old.backup_lba >= state.total_sectors
+    return PRIMARY not in state.left_alone and is_free
+
+
+def _is_damaged(state: State) -> bool:
+    """Whether there is something to repair but for the place of the backup."""
+    return not (state.primary.valid and state.backup.valid) or any(f.code == "copies-differ" for f in state.findings)
+
+
+def _occupied(state: State, *, moved: bool) -> set[str]:
+    """The copies that are left alone by a write which moves the backup to the end of the disk, or does not."""
+    return set(state.left_alone) - ({BACKUP} if moved and _has_place(state) else set())
+
+
+def _has_place(state: State) -> bool:
+    """Whether the disk reaches as far as the backup: else what was found is what stands where it would go."""
+    return state.table is not None and state.table.backup_lba < state.total_sectors
+
+
+def _notices(state: State, occupied: Collection[str]) -> tuple[str, ...]:
+    return tuple(f"{f.where}: {f.message}" for f in state.findings if f.code == "occupied" and f.where in occupied)
 
 
 def _extents(table: Table | None) -> dict[int, tuple[int, int]] | None:

@@ -13,32 +13,78 @@ from __future__ import annotations
 
 from struct import Struct
 
+from gptlib.errors import TableError
+from gptlib.findings import WARNING, Finding
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, encode_header
 from gptlib.layout.compiled import ENTRY_FORMAT
-from gptlib.structures import PRIMARY
+from gptlib.placement import in_partition
+from gptlib.reading import end_signature
+from gptlib.structures import BACKUP, PRIMARY, structures
 from gptlib.table import HEADER_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gptlib.judge import Copy
+    from gptlib.reading import State
     from gptlib.table import Table
     from gptlib.window import Window
 
 _ENTRY = Struct(ENTRY_FORMAT)
+_OTHER = {PRIMARY: BACKUP, BACKUP: PRIMARY}
 _SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
 
 
-def foreign_sector(window: Window, table: Table, copy: Copy) -> int | None:
+def occupied_places(window: Window, state: State, *, ignored: bool = False) -> Iterator[Finding]:
+    """What is in the way of each damaged copy: ``occupied`` by something else, or ``in-partition``.
+
+    Copies marked IGNOREME are not looked at unless asked for.
+    """
+    if state.table is None:
+        return
+    table = _reaching(state.table, state.total_sectors)
+    for copy in (state.primary, state.backup):
+        if copy.valid or (copy.ignored and not ignored):
+            continue
+        taken = [index for one in structures(table, (_OTHER[copy.where],)) if (index := in_partition(table, *one[1:]))]
+        if taken:
+            message = f"its place reaches into partition {taken[0]}; no change can be written as long as it does"
+            yield Finding("in-partition", WARNING, copy.where, message)
+        # Where a disk was cut off, the backup has lost the place that it had.
+        certain = copy.where == PRIMARY or table is state.table
+        found = _occupant(window, table, copy, certain=certain)
+        if found:
+            message = f"{found}; this copy is left alone ('gptctl repair --force' writes over it)"
+            yield Finding("occupied", WARNING, copy.where, message)
+
+
+def _occupant(window: Window, table: Table, copy: Copy, *, certain: bool) -> str:
+    if copy.where == BACKUP and not copy.header_ok and copy.lba == table.total_sectors - 1:
+        signature = end_signature(window)
+        if signature:
+            return f"the disk ends with {signature}"
+    sector = foreign_sector(window, table, copy, certain=certain)
+    return "" if sector is None else f"sector {sector} holds something that is no part of a table"
+
+
+def _reaching(table: Table, total: int) -> Table:
+    """The table as it would be written where its end is gone."""
+    try:
+        return table if table.backup_lba < total else table.relocate(total)
+    except TableError:
+        return table
+
+
+def foreign_sector(window: Window, table: Table, copy: Copy, *, certain: bool = True) -> int | None:
     """The first sector in the place of a damaged copy that holds something else; None where all may be written.
 
-    ``table`` is what the other copy, or both together, say.
+    ``table`` is what the other copy, or both together, say; not ``certain``, it is not even that.
     """
     size, entries = table.sector_size, table.entries
     primary = copy.where == PRIMARY
     lba = table.primary_entries_lba if primary else table.backup_entries_lba
-    certain = copy.header_ok or _leaves_no_other_room(table, primary=primary)
+    certain = certain and (copy.header_ok or _leaves_no_other_room(table, primary=primary))
     if not certain:
         wanted = encode_header(table, primary=primary)
         found = window.peek(copy.lba * size, size)

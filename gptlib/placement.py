@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from gptlib.table import Table
 
 
-def check_places(path: str, table: Table, left_alone: Collection[str] = ()) -> None:
+def check_places(
+    path: str, table: Table, left_alone: Collection[str] = (), ignored: Collection[str] | None = None
+) -> None:
     """Refuse a table that cannot be written where it says that it stands. Nothing has been written then.
 
-    Raises TruncatedDiskError when the disk ends before the table does, TableError when no reader would accept the headers,
-    or when a header or an array would stand on another one or in a partition.
+    Copies that are ``left_alone`` are not looked at, but that they are in no partition, unless they are ``ignored`` (by
+    default those left alone). Raises TruncatedDiskError when the disk ends before the table does, TableError when no reader
+    would accept the headers, or when a header or an array would stand on another one or in a partition.
     """
     _check_shape(path, table)
     needed = max(table.backup_lba, table.last_usable_lba) + 1
@@ -41,8 +44,32 @@ def check_places(path: str, table: Table, left_alone: Collection[str] = ()) -> N
         for other in found[:number]:
             if one.first <= other.last and other.first <= one.last:
                 raise TableError(f"{path}: the {other} and the {one} would stand on each other")
-    for structure in found:
+    check_outside_partitions(path, table, left_alone if ignored is None else ignored)
+
+
+def check_outside_partitions(path: str, table: Table, ignored: Collection[str] = ()) -> None:
+    """Refuse a table of which a copy, unless it is ``ignored``, has its place in a partition. Raises TableError.
+
+    A copy that is left alone for now is looked at as well: whether it may be written is no question of what the partition
+    holds.
+    """
+    for structure in structures(table, ignored):
         _check_outside(path, table, structure.first, structure.last, f"the {structure.name}")
+
+
+def is_outside_partitions(table: Table, ignored: Collection[str] = ()) -> bool:
+    """Whether ``check_outside_partitions`` would let the table pass."""
+    return all(in_partition(table, one.first, one.last) is None for one in structures(table, ignored))
+
+
+def in_partition(table: Table, first: int, last: int) -> int | None:
+    """The number of a partition that shares a sector with ``first`` to ``last``; None where there is none."""
+    for index, partition in table.partitions.items():
+        start, end = partition.first_lba, partition.last_lba
+        # An entry that ends before it starts covers nothing, or, for another reader, both of its ends.
+        if (start <= last and first <= end) or (start > end and (first <= start <= last or first <= end <= last)):
+            return index
+    return None
 
 
 def check_room(path: str, table: Table) -> None:
@@ -82,14 +109,13 @@ def is_writable(table: Table, left_alone: Collection[str] = ()) -> bool:
 
 
 def _check_outside(path: str, table: Table, first: int, last: int, what: str) -> None:
-    for index, partition in table.partitions.items():
-        start, end = partition.first_lba, partition.last_lba
-        # An entry that ends before it starts covers nothing, or, for another reader, both of its ends.
-        if (start <= last and first <= end) or (start > end and (first <= start <= last or first <= end <= last)):
-            raise TableError(
-                f"{path}: partition {index} (sectors {start} to {end}) reaches into sectors {first} to {last}, where {what} "
-                f"would have to stand; nothing was written, make partition {index} smaller or remove it first"
-            )
+    index = in_partition(table, first, last)
+    if index is not None:
+        start, end = table.partitions[index].first_lba, table.partitions[index].last_lba
+        raise TableError(
+            f"{path}: partition {index} (sectors {start} to {end}) reaches into sectors {first} to {last}, where {what} "
+            f"would have to stand; nothing was written, make partition {index} smaller or remove it first"
+        )
 
 
 def _check_shape(path: str, table: Table) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from gptlib._record import Record
 from gptlib.crc import crc32_of_array
-from gptlib.errors import TableError
 from gptlib.findings import ERROR, NOTE, WARNING, Finding
 from gptlib.guid import Guid
-from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, decode_header, header_crc
+from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, is_intact
 from gptlib.judge import Copy, judge_copy
 from gptlib.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, classify, protected_sectors, protective_size
 from gptlib.partition import EntryArray
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 COMBINED = "combined"
 """Source of a table that took the header of one copy and the entries of the other."""
+_LARGEST_SECTOR = max(SECTOR_SIZES)
 _SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
 
 
@@ -71,18 +71,10 @@ def probe_sector_size(window: Window) -> int:
         for offset, lba in ((size, 1), (window.size - size, window.size // size - 1)):
             sector = window.peek(offset, size) if offset >= size else b""
             if sector.startswith(_SIGNATURES):
-                if _is_intact(sector, lba):
+                if is_intact(sector, lba):
                     return size
                 candidates.append(size)
     return candidates[0] if candidates else SECTOR_SIZES[0]
-
-
-def _is_intact(sector: bytes, lba: int) -> bool:
-    header = decode_header(sector)
-    size = header.header_size
-    return (
-        HEADER_SIZE <= size <= len(sector) and header_crc(sector, size) == header.header_crc32 and header.my_lba == lba
-    )
 
 
 def read_state(window: Window, sector_size: int | None) -> State:
@@ -109,47 +101,29 @@ def _read_state(window: Window, size: int) -> State:
     table, source = _choose(window, primary, backup, size, total)
     state = State(size, total, mbr, primary, backup, table, source, ())
     if table is not None and table.backup_lba != total - 1:
-        state = state._replace(end_signature=_end_signature(window))
-    occupied = tuple(_occupied(window, state)) if table is not None and not (primary.valid and backup.valid) else ()
-    state = state._replace(left_alone=tuple(finding.where for finding in occupied))
+        state = state._replace(end_signature=end_signature(window))
+    occupied = () if table is None or (primary.valid and backup.valid) else _occupied(window, state)
+    state = state._replace(left_alone=tuple(finding.where for finding in occupied if finding.code == "occupied"))
     return state._replace(findings=(*primary.findings, *backup.findings, *occupied, *_disk_findings(state)))
 
 
-def _will_move(state: State) -> bool:
-    """Whether the next write makes the backup anew at the end of a disk that was grown, wherever it stood."""
-    table = state.table
-    return table is not None and table.backup_lba < state.total_sectors - 1 and not state.end_signature
+def _occupied(window: Window, state: State) -> tuple[Finding, ...]:
+    from gptlib.occupied import occupied_places
+
+    return tuple(occupied_places(window, state))
 
 
-def _occupied(window: Window, state: State) -> Iterator[Finding]:
-    """One finding for each damaged copy in whose place something else stands."""
-    from gptlib.occupied import foreign_sector
-
-    table = state.table
-    for copy in (state.primary, state.backup):
-        if table is None or copy.valid or copy.ignored or (copy is state.backup and _will_move(state)):
-            continue
-        sector = foreign_sector(window, _reaching(table, state.total_sectors), copy)
-        if sector is not None:
-            message = (
-                f"sector {sector} holds something that is no part of a table; this copy is left alone "
-                "('gptctl repair --force' writes over it)"
-            )
-            yield Finding("occupied", WARNING, copy.where, message)
-
-
-def _reaching(table: Table, total: int) -> Table:
-    """The table as it would be written where its end is gone."""
-    try:
-        return table if table.backup_lba < total else table.relocate(total)
-    except TableError:
-        return table
-
-
-def _end_signature(window: Window) -> str:
+def end_signature(window: Window) -> str:
+    """What other formats have left at the end of the disk, in words; empty where nothing known has been."""
     from gptlib.signatures import signature_at_end
 
-    return signature_at_end(window.peek, window.size)
+    def peek(offset: int, length: int) -> bytes:
+        # Direct I/O reads whole sectors, and signatures stand where sectors of 512 bytes begin, or in the middle of them.
+        first = offset - offset % _LARGEST_SECTOR
+        end = min(-(-(offset + length) // _LARGEST_SECTOR) * _LARGEST_SECTOR, window.size)
+        return window.peek(first, end - first)[offset - first :][:length] if offset < end else b""
+
+    return signature_at_end(peek, window.size)
 
 
 def _find_backup(window: Window, primary: Copy, size: int, total: int) -> Copy:

@@ -37,8 +37,8 @@ def plan_single(path: str, old: Table, new: Table, where: str) -> list[list[Regi
 
     if new.entries == old.entries:
         return [[header(new, first)]]
-    sectors = _half(path, old, new, where)
-    second, length = first + sectors, sectors * new.sector_size
+    sectors, length = _half(path, old, new, where)
+    second = first + sectors
     half_old, half_new = (_shortened(table, length) for table in (old, new))
     return [
         [header(half_old, first)],
@@ -46,7 +46,7 @@ def plan_single(path: str, old: Table, new: Table, where: str) -> list[list[Regi
         [header(half_new, second)],
         [(first, half_new.entries)],
         [header(half_new, first)],
-        [(second, new.entries[length:])],
+        [(second, new.entries[sectors * new.sector_size :])],
         [header(new, first)],
     ]
 
@@ -60,15 +60,16 @@ def _shortened(table: Table, length: int) -> Table:
     return table._replace(entries=EntryArray(table.entries[:length], table.entries.entry_size))
 
 
-def _half(path: str, old: Table, new: Table, where: str) -> int:
-    """Sectors of the first half of the array, which must hold everything."""
+def _half(path: str, old: Table, new: Table, where: str) -> tuple[int, int]:
+    """Where the second half of the array begins, in sectors, and how many bytes both halves have room for."""
     size, entry_size = new.sector_size, new.entries.entry_size
-    length = len(new.entries) // 2
-    length -= length % max(size, entry_size)
-    if not length or any(old.entries[length:]) or any(new.entries[length:]):
+    step = max(size, entry_size)
+    second = -(-len(new.entries) // 2 // step) * step
+    length = len(new.entries) - second
+    if length <= 0 or any(old.entries[length:]) or any(new.entries[length:]):
         raise TableError(
-            f"{path}: only the {where} can be written, and entries behind number {length // entry_size} are used, so there is no "
-            "room to change it without a moment in which the disk has no table; nothing was written ('gptctl verify' tells what "
-            "is in the way of the other copy)"
+            f"{path}: only the {where} can be written, and its array of {new.entries.capacity} entries has no room to change it "
+            f"without a moment in which the disk has no table (that takes entries up to number {max(length, 0) // entry_size} at "
+            "most); nothing was written ('gptctl verify' tells what is in the way of the other copy)"
         )
-    return length // size
+    return second // size, length

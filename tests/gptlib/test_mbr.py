@@ -94,7 +94,7 @@ def test_a_stale_header_is_wiped_before_the_mbr_lets_probers_in(path: Path, *, u
     entries = {3: Entry(100, 199)} | ({1: Entry(8, 15)} if used else {})
     image = Gpt(count=4, entries=entries, mbr_records=bytes(64)).image()
     image[510:512] = bytes(2)
-    image[4096:4104] = b"EFI PART"
+    image[4096 : 4096 + 92] = Gpt(sectors=256, sector_size=4096).header(primary=True)[:92]
     path.write_bytes(image)
     with Disk.open(path, write=True) as disk:
         table = disk.table()

@@ -15,7 +15,9 @@ from gptlib.dump import Dump, dump_text
 from gptlib.mbr import protective_mbr
 from tests.gptlib.crash.explorer import READERS, apply, crash_states, explore
 from tests.gptlib.crash.recording import Sector, recorded
+from tests.gptlib.oracle import Ground, Write
 from tests.gptlib.tables import FULL, blank, make_with_cgpt, make_with_sfdisk, table_of
+from tests.gptlib.verdict import ASKED, AUTOMATIC, ERASING, LEGACY, MBR, Case, check_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,8 +40,8 @@ FULL_ARRAY = {
     )
     for number in range(1, 129)
 }
-# Sectors of the parts: the MBR, headers, the first and the last sector of the arrays that hold something.
-MBR, H1, E1, E1_END = 0, 1, 2, 2 + 19
+# Sectors of the parts: the MBR (M0), headers, the first and the last sector of the arrays that hold something.
+M0, H1, E1, E1_END = 0, 1, 2, 2 + 19
 H2, E2, E2_END = SECTORS - 1, SECTORS - 33, SECTORS - 33 + 19
 
 
@@ -53,6 +55,7 @@ class Operation(NamedTuple):
     entries: int = 128
 
 
+NOTHING_FOREIGN = Ground(lambda _: False)
 OPERATIONS = {
     "create on an empty disk": Operation((), (("gptctl", "create"),), table=False),
     "create over a table": Operation((), (("gptctl", "create"),)),
@@ -106,20 +109,20 @@ OPERATIONS = {
     "resize into a grown disk": Operation((), (("gptctl", "resize", "-i", "77"),), grown_by=8192),
     "next on a disk that was cut off": Operation((), (("gptctl", "next"),), grown_by=-700),
     "next on a grown disk": Operation((), (("gptctl", "next"),), grown_by=64),
-    "add without an MBR": Operation((MBR,), (("gptctl", "add", "-i", "5", "-b", "1100", "-s", "8", "-t", "data"),)),
-    "remove without an MBR": Operation((MBR,), (("gptctl", "add", "-i", "4", "-t", "unused"),)),
-    "prioritize without an MBR": Operation((MBR,), (("gptctl", "prioritize", "-i", "3"),)),
-    "next without an MBR": Operation((MBR,), (("gptctl", "next"),)),
-    "next of bootselect without an MBR": Operation((MBR,), (("bootselect", "next"),)),
-    "mark good without an MBR": Operation((MBR,), (("bootselect", "mark-good", "--slot", "USR-B"),)),
-    "repair a lost start of the disk": Operation((MBR, H1, E1, E1_END), (("gptctl", "repair"),)),
-    "next with a lost start of the disk": Operation((MBR, H1, E1, E1_END), (("gptctl", "next"),)),
-    "next without an MBR and backup": Operation((MBR, H2, E2), (("gptctl", "next"),)),
-    "next with a combined table without an MBR": Operation((MBR, E1, H2), (("gptctl", "next"),)),
-    "next on a grown disk without an MBR": Operation((MBR,), (("gptctl", "next"),), grown_by=64),
-    "resize into a grown disk without an MBR": Operation((MBR,), (("gptctl", "resize", "-i", "77"),), grown_by=8192),
-    "next on a disk that was cut off without an MBR": Operation((MBR,), (("gptctl", "next"),), grown_by=-700),
-    "repair a grown disk without an MBR": Operation((MBR,), (("gptctl", "repair"),), grown_by=512),
+    "add without an MBR": Operation((M0,), (("gptctl", "add", "-i", "5", "-b", "1100", "-s", "8", "-t", "data"),)),
+    "remove without an MBR": Operation((M0,), (("gptctl", "add", "-i", "4", "-t", "unused"),)),
+    "prioritize without an MBR": Operation((M0,), (("gptctl", "prioritize", "-i", "3"),)),
+    "next without an MBR": Operation((M0,), (("gptctl", "next"),)),
+    "next of bootselect without an MBR": Operation((M0,), (("bootselect", "next"),)),
+    "mark good without an MBR": Operation((M0,), (("bootselect", "mark-good", "--slot", "USR-B"),)),
+    "repair a lost start of the disk": Operation((M0, H1, E1, E1_END), (("gptctl", "repair"),)),
+    "next with a lost start of the disk": Operation((M0, H1, E1, E1_END), (("gptctl", "next"),)),
+    "next without an MBR and backup": Operation((M0, H2, E2), (("gptctl", "next"),)),
+    "next with a combined table without an MBR": Operation((M0, E1, H2), (("gptctl", "next"),)),
+    "next on a grown disk without an MBR": Operation((M0,), (("gptctl", "next"),), grown_by=64),
+    "resize into a grown disk without an MBR": Operation((M0,), (("gptctl", "resize", "-i", "77"),), grown_by=8192),
+    "next on a disk that was cut off without an MBR": Operation((M0,), (("gptctl", "next"),), grown_by=-700),
+    "repair a grown disk without an MBR": Operation((M0,), (("gptctl", "repair"),), grown_by=512),
 }
 
 
@@ -151,7 +154,8 @@ def prepared(path: Path, operation: Operation) -> tuple[bytes, bytes]:
     return bytes(image), undamaged
 
 
-def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
+def run_recorded(path: Path, operation: Operation, ground: Ground = NOTHING_FOREIGN) -> list[list[Sector]]:
+    """Run the commands; every sector that was written, by flush epochs."""
     before = path.read_bytes()
     path.with_name("full.dump").write_text(
         dump_text(Dump(table_of(FULL_ARRAY, sectors=SECTORS), protective_mbr(b"", SECTORS)))
@@ -169,7 +173,18 @@ def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
     for epoch in epochs:
         apply(after, epoch)
     assert after == path.read_bytes(), "the disk was written in another way than the explorer records"
+    if len(operation.commands) == 1:
+        # Whatever part of this reaches the disk is in the places that the rule gives to the table.
+        writes = [Write(sector.lba * 512, sector.data) for epoch in epochs for sector in epoch]
+        check_writes(Case(before, 512, ground), kind_of(*operation.commands[0]), writes, bytes(after))
     return epochs
+
+
+def kind_of(program: str, command: str, *words: str) -> str:
+    """Which part of the rule a command comes under."""
+    if program == "bootselect" or command not in {"create", "restore", "legacy", "boot"}:
+        return AUTOMATIC
+    return ERASING if "-z" in words else {"legacy": LEGACY, "boot": MBR}.get(command, ASKED)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
