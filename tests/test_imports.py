@@ -73,3 +73,10 @@ def test_the_boot_path_loads_only_the_standard_library_crcmod_and_our_core(modul
     foreign = packages - set(sys.stdlib_module_names) - {"gptlib", "bootselect", "crcmod"}
     assert not foreign
     assert not packages & TOO_EXPENSIVE
+
+
+def test_an_ordinary_boot_loads_nothing_that_it_does_not_need() -> None:
+    loaded = loaded_by("bootselect.initramfs.selector")
+    names = ("find", "uevents", "filesystems", "kexec", "verity", "watchdog", "rescue")
+    assert not loaded & {"_socket", "bootselect.verbs", *(f"bootselect.initramfs.{name}" for name in names)}
+    assert len(loaded) <= 58

@@ -171,6 +171,19 @@ def choose_disk(
     return _only(candidates, "the only disk with slots")
 
 
+def choose_at_once(
+    candidates: Sequence[Candidate], config: BootConfig, loader: str, *, disk_of: Callable[[str], str]
+) -> DiskChoice | None:
+    """As ``choose_disk``, but None too where a disk that has not appeared yet could change it."""
+    try:
+        choice = choose_disk(candidates, config, loader, disk_of=disk_of)
+    except DiskChoiceError as error:
+        if error.may_change:
+            return None
+        raise
+    return choice if choice is not None and choice.settled else None
+
+
 def _answers(candidate: Candidate, wanted: Name) -> bool:
     names = {PARTUUID: candidate.partuuids, PARTLABEL: candidate.labels, UUID: candidate.filesystems}
     return wanted.value in names.get(wanted.kind, ())

@@ -1,4 +1,4 @@
-"""Waits for the disk to appear, and for disks that could be confused with it to settle."""
+"""Waits for the disk to appear, and for disks that could be confused with it to settle. Imported only where that is needed."""
 
 from __future__ import annotations
 
@@ -48,15 +48,13 @@ def find_disk(
         return choose_disk(look(), config, named_by_firmware, disk_of=disk_of)
 
     search = _Search(config, lambda: choose(loader), clock, say)
-    choice = search.look()
-    if choice is None and search.left > 0:
-        events = listen()
-        try:
-            # At once again: a device may have come before we listened.
-            while (choice := search.look()) is None and search.left > 0:
-                search.wait(events)
-        finally:
-            events.close()
+    events = listen()
+    try:
+        # At once: a device may have come before we listened.
+        while (choice := search.look()) is None and search.left > 0:
+            search.wait(events)
+    finally:
+        events.close()
     choice = choice or search.best()
     if choice is not None:
         return choice

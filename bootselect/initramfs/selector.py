@@ -13,22 +13,18 @@ from bootselect.decision import DECISION_PATH, Decision
 from bootselect.errors import DiskChoiceError, NothingBootableError, reason_of
 from bootselect.initramfs.cmdline import UUID
 from bootselect.initramfs.config import KEXEC, OFF, REQUIRED, BootConfig, load_config, read_cmdline
-from bootselect.initramfs.disks import disk_of, loader_partuuid, scan
-from bootselect.initramfs.find import find_disk
+from bootselect.initramfs.disks import choose_at_once, disk_of, loader_partuuid, scan
 from bootselect.initramfs.log import ERROR, WARNING, Log
 from bootselect.initramfs.mount import SLOT_ROOT, InitramfsError, UnusableSlotError, mount_slot, run_program
-from bootselect.initramfs.watchdog import arm_watchdog
 from bootselect.selection import Selection, describe, open_for_selection, select, take
 from bootselect.slots import slots_of
-from bootselect.verbs import mark_bad
 from gptlib.nodes import partition_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bootselect.initramfs.disks import DiskChoice
-    from bootselect.initramfs.find import Events
+    from bootselect.initramfs.disks import Candidate, DiskChoice
     from bootselect.initramfs.mount import Run, System
     from gptlib.disk import Disk
     from gptlib.table import Table
@@ -79,26 +75,24 @@ def boot(log: Log) -> None:
 def _find(config: BootConfig, log: Log) -> DiskChoice:
     passed_over: dict[str, str] = {}
     by_filesystem = config.disk is not None and config.disk.kind == UUID
+
+    def look() -> list[Candidate]:
+        return scan(config.slot_type, passed_over, filesystems=by_filesystem)
+
+    loader = loader_partuuid()
     try:
-        return find_disk(
-            config,
-            loader_partuuid(),
-            look=lambda: scan(config.slot_type, passed_over, filesystems=by_filesystem),
-            listen=_listen,
-            clock=time.monotonic,
-            say=log.say,
-            disk_of=disk_of,
-        )
+        choice = choose_at_once(look(), config, loader, disk_of=disk_of)
+        if choice is not None:
+            return choice
+        # Imported here: most boots wait for nothing.
+        from bootselect.initramfs.find import find_disk
+        from bootselect.initramfs.uevents import Uevents
+
+        return find_disk(config, loader, look=look, listen=Uevents, clock=time.monotonic, say=log.say, disk_of=disk_of)
     except DiskChoiceError:
         for path, why in passed_over.items():
             log.say(f"{path} is not used: {why}", WARNING)
         raise
-
-
-def _listen() -> Events:
-    from bootselect.initramfs.uevents import Uevents
-
-    return Uevents()
 
 
 def boot_disk(path: str, config: BootConfig, log: Log, run: Run, hand_over: HandOver = lambda _: None) -> Decision:
@@ -178,6 +172,8 @@ def _start_watchdog(decision: Decision, config: BootConfig, log: Log) -> Decisio
     if not config.watchdog:
         return decision
     try:
+        from bootselect.initramfs.watchdog import arm_watchdog
+
         which = arm_watchdog(config.watchdog)
     except Exception as error:  # noqa: BLE001  (a machine without its watchdog is better than one that does not boot)
         log.say(reason_of(error), ERROR)
@@ -234,6 +230,8 @@ def _mount(
 
 def _mark_bad(disk: Disk, selection: Selection, log: Log) -> str:
     try:
+        from bootselect.verbs import mark_bad
+
         disk.write(mark_bad(selection.table, selection.number))
     except Exception as error:  # noqa: BLE001  (the next slot is taken all the same)
         log.say(f"partition {selection.number} could not be marked bad: {reason_of(error)}", ERROR)

@@ -8,7 +8,7 @@ import pytest
 
 from bootselect.errors import DiskChoiceError
 from bootselect.initramfs.config import parse_config
-from bootselect.initramfs.disks import Candidate, DiskChoice
+from bootselect.initramfs.disks import Candidate, DiskChoice, choose_at_once
 from bootselect.initramfs.find import find_disk
 
 if TYPE_CHECKING:
@@ -87,6 +87,17 @@ def test_a_removable_disk_that_is_named_by_its_node_is_taken_at_once() -> None:
     machine = Machine({0: STICK, 1: FIXED})
     assert machine.find("boot-disk=/dev/sdb").path == "/dev/sdb"
     assert machine.looks == 1
+
+
+@pytest.mark.parametrize("cmdline", ["", f"usr=PARTUUID={ESP}", "boot-disk=/dev/sda", f"boot-disk=PARTUUID={ESP}"])
+def test_an_ordinary_boot_does_not_even_load_what_waits(cmdline: str) -> None:
+    config = parse_config("", cmdline)
+    for disks, path in (([FIXED], "/dev/sda"), ([FIXED, STICK], "/dev/sda"), ([STICK], ""), ([], "")):
+        choice = choose_at_once(disks, config, ESP, disk_of=str)
+        assert (choice.path if choice else "") == path
+    for disks in ([STICK, SECOND_STICK], [STICK, SECOND_STICK, FIXED]):
+        choice = choose_at_once(disks, config, ESP, disk_of=str)
+        assert (choice is not None) == (FIXED in disks)
 
 
 def test_a_slow_disk_is_waited_for() -> None:

@@ -12,10 +12,9 @@ import pytest
 
 from bootselect.decision import Decision
 from bootselect.errors import DiskChoiceError, NothingBootableError
-from bootselect.initramfs import mount, selector
+from bootselect.initramfs import kexec, mount, selector, watchdog
 from bootselect.initramfs.config import parse_config
-from bootselect.initramfs.disks import DiskChoice
-from bootselect.initramfs.find import find_disk
+from bootselect.initramfs.disks import DiskChoice, choose_at_once
 from bootselect.initramfs.log import Log
 from bootselect.initramfs.selector import boot_disk, leave_decision, partition_node
 
@@ -42,6 +41,7 @@ class Machine:
         self.mounted: list[str] = []
         (folder / "filesystems").write_text("nodev\tproc\n\text4\n\terofs\n")
         monkeypatch.setattr(mount, "FILESYSTEMS", str(folder / "filesystems"))
+        monkeypatch.setattr(selector, "scan", lambda *_, **__: [])  # the disks of the host are none of ours
         monkeypatch.setattr(mount, "SLOT_ROOT", str(self.root))
         monkeypatch.setattr(mount.mount_slot, "__defaults__", (str(self.root),))
 
@@ -258,7 +258,7 @@ def test_an_os_release_that_is_a_pipe_or_huge_does_not_hang_the_boot(
 
 def booted_by_main(machine: Machine, monkeypatch: pytest.MonkeyPatch, choice: Callable[..., object]) -> int:
     monkeypatch.setattr(selector, "Log", lambda: machine.log)
-    monkeypatch.setattr(selector, "find_disk", choice)
+    monkeypatch.setattr(selector, "choose_at_once", choice)
     with pytest.raises(SystemExit) as end:
         selector.main()
     assert isinstance(end.value.code, int)
@@ -301,11 +301,35 @@ def test_without_a_disk_it_is_said_why_each_that_is_there_is_not_used(
     monkeypatch.setattr(selector, "load_config", lambda: parse_config("wait=0", ""))
     monkeypatch.setattr(selector, "scan", scan)
     monkeypatch.setattr(selector, "loader_partuuid", str)
-    assert booted_by_main(machine, monkeypatch, find_disk) == 1
+    assert booted_by_main(machine, monkeypatch, choose_at_once) == 1
     assert machine.kmsg.read_text().splitlines() == [
         "<4>bootselect: /dev/sda is not used: it is a member of an md array",
         "<3>bootselect: a disk with slots did not appear within 0 s",
     ]
+
+
+def test_the_console_has_taken_the_last_line_before_another_kernel_is_started(
+    machine: Machine, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = slot_image((1, 0, 1))
+    Path(partition_node(str(image.path), 3)).touch()
+    happened: list[str] = []
+
+    def drain() -> None:
+        happened.extend([machine.kmsg.read_text().splitlines()[-1], "drained"])
+
+    monkeypatch.setattr(machine.log, "drain", drain)
+    monkeypatch.setattr(kexec, "load", lambda *_: happened.append("loaded"))
+    monkeypatch.setattr(kexec, "start", lambda: happened.append("started"))
+    monkeypatch.setattr(selector, "load_config", lambda: parse_config("hand-over=kexec", ""))
+    monkeypatch.setattr(selector, "leave_decision", lambda _: None)
+    monkeypatch.setattr(selector, "run_program", machine.run)
+    monkeypatch.setattr(selector, "Log", lambda: machine.log)
+    monkeypatch.setattr(
+        selector, "choose_at_once", lambda *_, **__: DiskChoice(str(image.path), "it is there", settled=True)
+    )
+    selector.main()
+    assert happened == ["loaded", "<5>bootselect: starting the kernel of slot USR-A", "drained", "started"]
 
 
 @pytest.mark.parametrize("broken", ["leave_decision", "arm_watchdog"])
@@ -319,13 +343,13 @@ def test_a_decision_or_watchdog_that_fails_does_not_stop_the_boot(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(selector, "load_config", lambda: parse_config("watchdog=60", ""))
-    monkeypatch.setattr(selector, "arm_watchdog", lambda _: "a watchdog")
+    monkeypatch.setattr(watchdog, "arm_watchdog", lambda _: "a watchdog")
     monkeypatch.setattr(selector, "leave_decision", lambda _: None)
-    monkeypatch.setattr(selector, broken, fail)
+    monkeypatch.setattr(watchdog if broken == "arm_watchdog" else selector, broken, fail)
     monkeypatch.setattr(selector, "run_program", machine.run)
     monkeypatch.setattr(selector, "Log", lambda: machine.log)
     monkeypatch.setattr(
-        selector, "find_disk", lambda *_, **__: DiskChoice(str(image.path), "it is there", settled=True)
+        selector, "choose_at_once", lambda *_, **__: DiskChoice(str(image.path), "it is there", settled=True)
     )
     selector.main()
     assert machine.mounted == [f"{image.path}3"]
