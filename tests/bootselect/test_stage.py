@@ -58,6 +58,16 @@ def test_what_functions_import_when_they_are_called_is_staged_too(staged: tuple[
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("hook", ["initramfs-tools/hooks/bootselect", "dracut/90bootselect/module-setup.sh"])
+def test_the_hooks_read_paths_with_blanks(hook: str) -> None:
+    text = (ROOT / "bootselect/integration" / hook).read_text()
+    (loop,) = [line for line in text.splitlines() if "read -r source place" in line]
+    program = f'{loop} echo "[$source][$place]"; done'
+    shell = "sh" if text.startswith("#!/bin/sh") else "bash"
+    done = subprocess.run([shell, "-c", program], input="/a b/c\t/d e\n", capture_output=True, text=True, check=True)
+    assert done.stdout == "[/a b/c][/d e]\n"
+
+
 def test_the_interpreter_and_its_extensions_are_left_for_the_hook(staged: tuple[Path, dict[str, str]]) -> None:
     _, left = staged
     assert Path(left["/usr/bin/python3"]) == Path(sys.executable).resolve()

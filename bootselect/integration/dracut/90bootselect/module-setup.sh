@@ -17,7 +17,7 @@ installkernel() {
 
 install() {
     local source place
-    while read -r source place; do
+    while IFS=$'\t' read -r source place; do
         inst_binary "$source" "$place"
     done < <(/usr/bin/python3 -m bootselect.integration.stage "$initdir")
     inst_multiple mount umount
