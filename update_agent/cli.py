@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bootselect.cli.errors import ErrorGroup
+from bootselect.cli.options import TEXT
 from bootselect.cli.target import SlotDisk
 from bootselect.verbs import DEFAULT_TRIES
 from update_agent.errors import UpdateError
@@ -36,7 +37,9 @@ def main() -> None:
 @main.command()
 @click.argument("medium", type=click.Path(path_type=Path))
 @click.option("--target", help="Disk or image file; by default the disk that the running system came from.")
-@click.option("--slot", help="The slot: partition number, label or UUID; by default the passive one.")
+@click.option(
+    "--slot", type=TEXT, metavar="TEXT", help="The slot: partition number, label or UUID; by default the passive one."
+)
 @click.option("--tries", type=click.IntRange(1, 15), default=DEFAULT_TRIES, show_default=True, help="Attempts.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object.")
 def install(medium: Path, target: str | None, slot: str | None, tries: int, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -16,7 +18,13 @@ class ErrorGroup(click.Group):
     errors: tuple[type[Exception], ...] = (BootselectError, GptError, OSError)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
-        """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails."""
+        """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails.
+
+        Labels are UTF-8 on the disk and in the output, whatever the locale; bytes of paths that are not are shown as escapes.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except NothingBootableError as error:

@@ -22,11 +22,9 @@ _RAW_SHIFT, _RAW_MAX = 48, 0xFFFF
 
 def _label(parsed: Parsed) -> str | None:
     """The label, cut off where it is too long, as cgpt does (but not without a word)."""
-    label = parsed.text("l")
+    label = parsed.label("l")
     if label is None:
         return None
-    if any("\ud800" <= letter <= "\udfff" for letter in label):
-        raise UsageError("invalid argument to -l: the label is not UTF-8")
     data = label.encode("utf-16-le")
     if len(data) <= _LABEL_BYTES:
         return label

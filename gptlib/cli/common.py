@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from gptlib.cli.options import Option, UsageError
@@ -57,6 +58,13 @@ def out(text: str) -> None:
         # The codec is a module of its own, which nobody else needs.
         data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
     sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def out_path(path: str) -> None:
+    """Write a path and a newline to stdout, byte for byte: a script opens what it reads here."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
     sys.stdout.buffer.flush()
 
 
