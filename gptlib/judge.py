@@ -31,6 +31,12 @@ class Copy(Record):
     ignored: bool
     findings: tuple[Finding, ...]
 
+    def __repr__(self) -> str:
+        found = (
+            "ignored" if self.ignored else "valid" if self.valid else "; ".join(map(str, self.findings)) or "not valid"
+        )
+        return f"<Copy: {self.where} in sector {self.lba}, {found}>"
+
     @property
     def valid(self) -> bool:
         """Whether header and entries are complete and belong together."""

@@ -49,6 +49,9 @@ class Write(Record):
     lba: int
     data: bytes
 
+    def __repr__(self) -> str:
+        return f"Write(lba={self.lba}, {len(self.data)} bytes)"
+
 
 Epoch = tuple[Write, ...]
 """Writes in no particular order, to be followed by one flush."""

@@ -45,6 +45,12 @@ class State(Record):
     end_signature: str = ""
     """What stands at the end of a disk that was grown, where that is known; the backup then stays where it is."""
 
+    def __repr__(self) -> str:
+        return (
+            f"<State: {self.total_sectors} sectors of {self.sector_size} bytes, MBR {self.mbr_kind}, {self.primary!r}, "
+            f"{self.backup!r}, from {self.source or 'neither'}: {self.table!r}>"
+        )
+
     @property
     def has_signature(self) -> bool:
         """Whether anything on the disk claims to be a GPT header."""
@@ -187,7 +193,7 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
     other_tail = _tail(other.sector) if other.header_ok else own_tail
     is_primary = copy.where == PRIMARY
     # In the order of the fields: keywords would take as long as all the rest of this function.
-    table = Table(
+    fields = (
         size,
         total,
         Guid(header.disk_guid),
@@ -203,6 +209,8 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
         own_tail if is_primary else other_tail,
         other_tail if is_primary else own_tail,
     )
+    # A lost copy may have its place before the first sector.
+    table = Table._make(fields)
     return table if other.header_ok else _with_likely_place(window, table, copy, header)
 
 

@@ -6,10 +6,17 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import crcmod
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support import SlotImage
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
@@ -65,6 +72,35 @@ def loaded_by(module: str) -> set[str]:
     )
     out = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", program], capture_output=True, check=True)
     return set(json.loads(out.stdout))
+
+
+def test_gptctl_is_started_by_a_script_that_imports_nothing_else(slot_image: Callable[..., SlotImage]) -> None:
+    """What pip writes for an entry point imports ``re``, which takes as long as all the rest of ``gptctl show``."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (script,) = project["tool"]["setuptools"]["script-files"]
+    assert "gptctl" not in project["project"]["scripts"]
+    text = (ROOT / script).read_text()
+    # The first line is what pip puts its interpreter in the place of.
+    assert text.startswith("#!python\n")
+    search_path = [str(ROOT), str(Path(crcmod.__path__[0]).parent)]
+    program = f"import sys; sys.path[:0] = {search_path!r}\n{text}"
+    words = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-B",
+        "-X",
+        "importtime",
+        "-c",
+        program,
+        "show",
+        str(slot_image((1, 0, 1)).path),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert 'Label: "USR-A"' in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "gptlib.cli.show" in imported
+    assert not imported & TOO_EXPENSIVE
 
 
 @pytest.mark.parametrize("module", BOOT_PATH)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bootselect.cli.errors import ErrorGroup
+from bootselect.cli.options import TEXT
 from bootselect.cli.target import SlotDisk
 from bootselect.cli.terminal import say, show_what_was_done
 from bootselect.verbs import DEFAULT_TRIES
@@ -39,7 +40,9 @@ def main() -> None:
 @main.command()
 @click.argument("medium", type=click.Path(path_type=Path))
 @click.option("--target", help="Disk or image file; by default the disk that the running system came from.")
-@click.option("--slot", help="The slot: partition number, label or UUID; by default the passive one.")
+@click.option(
+    "--slot", type=TEXT, metavar="TEXT", help="The slot: partition number, label or UUID; by default the passive one."
+)
 @click.option("--tries", type=click.IntRange(1, 15), default=DEFAULT_TRIES, show_default=True, help="Attempts.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object.")
 @click.pass_obj

@@ -19,8 +19,11 @@ class ErrorGroup(click.Group):
     errors: tuple[type[Exception], ...] = (BootselectError, GptError, OSError)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
-        """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails."""
-        show_everything(sys.stdout, sys.stderr)
+        """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails.
+
+        Labels are UTF-8 on the disk and in the output, whatever the locale; bytes of paths that are not are shown as escapes.
+        """
+        show_everything(sys.stdout, sys.stderr, encoding="utf-8")
         try:
             return super().invoke(ctx)
         except NothingBootableError as error:

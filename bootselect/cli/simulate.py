@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
+from bootselect.cli.options import JSON, POLICY, TARGET, TEXT, TYPE
 from bootselect.cli.target import SlotDisk
 from bootselect.cli.terminal import say
 from bootselect.policy import Slot, choose
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 @TARGET
 @TYPE
 @POLICY
-@click.option("--outcome", "outcomes", multiple=True, metavar="SLOT=OUTCOME", help=f"One of {', '.join(OUTCOMES)}.")
-@click.option("--state", "states", multiple=True, metavar="SLOT=P/T/S", help="Start from these attributes instead.")
+@click.option(
+    "--outcome", "outcomes", type=TEXT, multiple=True, metavar="SLOT=OUTCOME", help=f"One of {', '.join(OUTCOMES)}."
+)
+@click.option(
+    "--state", "states", type=TEXT, multiple=True, metavar="SLOT=P/T/S", help="Start from these attributes instead."
+)
 @JSON
 def simulate_command(
     target: str | None,

@@ -20,11 +20,9 @@ _RAW_SHIFT, _RAW_MAX = 48, 0xFFFF
 
 def _label(parsed: Parsed) -> str | None:
     """The label, cut off where it is too long, as cgpt does (but not without a word)."""
-    label = parsed.text("l")
+    label = parsed.label("l")
     if label is None:
         return None
-    if any("\ud800" <= letter <= "\udfff" for letter in label):
-        raise UsageError("invalid argument to -l: the label is not UTF-8")
     data = label.encode("utf-16-le")
     if len(data) <= _LABEL_BYTES:
         return label
@@ -58,15 +56,17 @@ class _Wanted:
 
     def partition(self, old: Partition) -> Partition:
         """The changed partition."""
-        first = old.first_lba if self.first is None else self.first
-        return Partition(
-            self.type_guid or old.type_guid,
-            self.guid or old.unique_guid,
-            first,
-            old.last_lba if self.sectors is None else first + self.sectors - 1,
-            self.attributes(old.attributes),
-            old.name if self.label is None else self.label,
-        )
+        new = old._replace(attributes=self.attributes(old.attributes))
+        if self.first is not None or self.sectors is not None:
+            first = old.first_lba if self.first is None else self.first
+            new = new._replace(
+                first_lba=first, last_lba=old.last_lba if self.sectors is None else first + self.sectors - 1
+            )
+        if self.type_guid is not None:
+            new = new._replace(type_guid=self.type_guid)
+        if self.guid is not None:
+            new = new._replace(unique_guid=self.guid)
+        return new if self.label is None else new._replace(name=self.label)
 
     def new_partition(self) -> Partition:
         """A new partition. Raises UsageError when something is missing."""

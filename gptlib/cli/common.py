@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from gptlib.cli.options import Option, UsageError
@@ -53,7 +54,19 @@ def entry_number(table: Table, number: int) -> int:
 def out(text: str) -> None:
     """Write to stdout in UTF-8, whatever the locale; lone surrogates of a damaged label become U+FFFD."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode())
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        # The codec is a module of its own, which nobody else needs.
+        data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def out_path(path: str) -> None:
+    """Write a path and a newline to stdout, byte for byte: a script opens what it reads here."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gptlib._text import text_of
 from gptlib.cli.common import complain, out
 from gptlib.cli.options import Command, UsageError
 from gptlib.cli.textform import dump_of, is_dump, read_dump
@@ -27,7 +28,9 @@ def _run(parsed: Parsed) -> int:
         return _TROUBLE
     from difflib import unified_diff
 
-    lines = list(unified_diff(texts[0].splitlines(), texts[1].splitlines(), one, other, n=0, lineterm=""))
+    lines = list(
+        unified_diff(texts[0].splitlines(), texts[1].splitlines(), text_of(one), text_of(other), n=0, lineterm="")
+    )
     for line in lines:
         if not line.startswith("@@"):
             out(f"{printable(line)}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptlib._files import open_file, status
-from gptlib.cli.common import JSON, complain, out, shown
+from gptlib.cli.common import JSON, complain, out, out_path
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, GptError, NotGptError
@@ -27,7 +27,7 @@ class _Query:
     """What is looked for: any of type, GUID and label, and the content at an offset into the partition."""
 
     def __init__(self, parsed: Parsed) -> None:
-        self.type_guid, self.guid, self.label = parsed.type_guid("t"), parsed.guid("u"), parsed.text("l")
+        self.type_guid, self.guid, self.label = parsed.type_guid("t"), parsed.guid("u"), parsed.label("l")
         self.offset = parsed.number("O") or 0
         if self.type_guid is None and self.guid is None and self.label is None:
             raise UsageError("you must specify at least one of -t, -u, or -l")
@@ -89,7 +89,10 @@ def _search(path: str, query: _Query) -> list[Match]:
 def _print(match: Match, parsed: Parsed) -> None:
     _, node, index, entry = match
     numeric = parsed.has("n")
-    out(f"{index}\n" if numeric else f"{shown(node)}\n")
+    if numeric:
+        out(f"{index}\n")
+    else:
+        out_path(node)
     if parsed.has("v"):
         from gptlib.cli.show import entry_details
 

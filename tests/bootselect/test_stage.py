@@ -281,6 +281,16 @@ def test_help_is_printed_and_no_folder_is_made(checkout: Path) -> None:
     assert sorted(checkout.iterdir()) == before
 
 
+@pytest.mark.parametrize("hook", ["initramfs-tools/hooks/bootselect", "dracut/90bootselect/module-setup.sh"])
+def test_the_hooks_read_paths_with_blanks(hook: str) -> None:
+    text = (ROOT / "bootselect/integration" / hook).read_text()
+    (loop,) = [line for line in text.splitlines() if "read -r source place" in line]
+    program = f'{loop} echo "[$source][$place]"; done'
+    shell = "sh" if text.startswith("#!/bin/sh") else "bash"
+    done = subprocess.run([shell, "-c", program], input="/a b/c\t/d e\n", capture_output=True, text=True, check=True)
+    assert done.stdout == "[/a b/c][/d e]\n"
+
+
 def test_the_interpreter_and_its_extensions_are_left_for_the_hook(tmp_path: Path) -> None:
     lines = [line.split("\t") for line in run_stage(tmp_path / "initramfs").splitlines()]
     left = {place: source for source, place in lines}

@@ -131,7 +131,7 @@ WRONG = {
     "entries": (TEXT.replace("count=128", "count=0"), "0 entries of 128 bytes cannot be"),
     "many entries": (TEXT.replace("count=128", "count=99999999999"), "cannot be"),
     "a header size": (TEXT.replace("size=92", "size=91"), "the header size cannot be 91"),
-    "a number of 65 bits": (TEXT.replace("backup=2047", f"backup={1 << 64}"), "the backup header cannot be"),
+    "a number of 65 bits": (TEXT.replace("backup=2047", f"backup={1 << 64}"), "the backup lba cannot be"),
     "an mbr": (TEXT.replace("mbr", "mbr rest=00"), "the MBR has not 512 bytes"),
     "hex": (TEXT.replace("mbr", "mbr code=0g"), "non-hexadecimal number"),
 }

@@ -41,7 +41,7 @@ install() {
     local staged source place
     # dracut goes on when this function fails, so it has to exit.
     staged=$(bootselect_stage "$initdir") || exit 1
-    while read -r source place; do
+    while IFS=$'\t' read -r source place; do
         inst_binary "$source" "$place" || exit 1
         # In the end dracut adds the libraries of what is executable, which extension modules are not on Debian.
         chmod +x "$initdir$place"
