@@ -71,3 +71,8 @@ def test_the_boot_path_loads_only_the_standard_library_crcmod_and_our_core(modul
     foreign = packages - set(sys.stdlib_module_names) - {"gptlib", "bootselect", "crcmod"}
     assert not foreign
     assert not packages & TOO_EXPENSIVE
+
+
+def test_the_installer_stands_on_nothing_of_the_initramfs() -> None:
+    for path in sorted((ROOT / "update_agent").rglob("*.py")):
+        assert "bootselect.initramfs" not in path.read_text(), path
