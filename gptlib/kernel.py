@@ -11,6 +11,7 @@ import fcntl
 import os
 from struct import pack
 
+from gptlib._files import exists
 from gptlib._record import Record
 from gptlib.errors import GptError
 from gptlib.nodes import DEV, SYSFS, attribute, entry_of, member_of, node_of, partitions_of
@@ -71,9 +72,12 @@ class Step(Record):
 
 
 def kernel_view(rdev: int, *, sysfs: str = SYSFS) -> dict[int, Extent] | None:
-    """The partitions that the kernel knows of the disk with this device number, or None where sysfs does not tell."""
+    """The partitions that the kernel knows of the disk with this device number.
+
+    None where sysfs does not tell, and for a disk of the device mapper, whose partitions are devices that kpartx makes.
+    """
     entry = entry_of(rdev, sysfs=sysfs)
-    if entry is None:
+    if entry is None or exists(f"{entry}/dm"):
         return None
     found = {number: extent_of(folder) for number, folder in partitions_of(entry)}
     return {number: extent for number, extent in found.items() if extent is not None}

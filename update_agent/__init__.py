@@ -1,1 +1,1 @@
-"""placeholder."""
+"""Installs operating-system updates into the passive slot: the command ``updatectl``."""

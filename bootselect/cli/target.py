@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bootselect.active import find_active, find_running
+from bootselect.cli.terminal import say
 from bootselect.errors import ActiveUnknownError, RefusedError
 from bootselect.slots import find_slot, require_slots
 from gptlib.disk import Disk
@@ -99,7 +100,7 @@ class SlotDisk:
     ) -> tuple[Table, Table]:
         """Read, decide in memory, write once, inside a context that ``writing`` makes: the table before and after.
 
-        Raises what ``verb`` and gptlib raise; after an error or a power cut the disk holds the old or the new table.
+        What had to be left alone is told on stderr. Raises what ``verb`` and gptlib raise; after an error or a power cut the disk holds the old or the new table.
         """
         with Disk.open(self.path, write=True) as disk:
             old = disk.table()
@@ -107,6 +108,8 @@ class SlotDisk:
             new = self.decide(old, verb)
             with writing():
                 disk.write(new)
+        for notice in disk.notices:
+            say(f"{self.path}: {notice}", err=True)
         return old, new
 
 

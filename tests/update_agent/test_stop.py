@@ -212,13 +212,26 @@ def test_two_installations_at_once_do_not_touch_each_other_s_medium(bench: Bench
     bench.check_nothing_is_left()
 
 
+def heed_signals() -> None:
+    """Whoever runs the tests (nohup, a background job) may have had these ignored."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+
+
 @needs_erofs
 @pytest.mark.parametrize("number", [*STOPPING, signal.SIGKILL])
 def test_who_waits_for_the_disk_can_be_stopped(bench: Bench, number: signal.Signals) -> None:
     with bench.disk.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         argv = [sys.executable, "-m", "update_agent.entry", *bench.words]
-        with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_signals,  # noqa: PLW1509
+        ) as process:
             wait_for(lambda: loops_over(bench.medium) != "")
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
