@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bootselect.cli.text import printable
 from bootselect.errors import BootselectError, NothingBootableError
 from gptlib.errors import GptError
 
@@ -25,5 +26,5 @@ class ErrorGroup(click.Group):
             self._fail(ctx, error, 1)
 
     def _fail(self, ctx: click.Context, error: Exception, code: int) -> None:
-        click.echo(f"{ctx.info_name}: {error}", err=True)
+        click.echo(printable(f"{ctx.info_name}: {error}"), err=True)
         ctx.exit(code)

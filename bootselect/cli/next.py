@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bootselect.cli.options import JSON, POLICY, TYPE
+from bootselect.cli.show import show_notices
 from bootselect.cli.target import SlotDisk
+from bootselect.cli.text import printable
 from bootselect.selection import open_for_selection, propose, select
 from gptlib.disk import Disk
 from gptlib.lock import DEADLINE
@@ -34,10 +36,11 @@ def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_js
         disk, unwritable = open_for_selection(found.path, lock_deadline=DEADLINE)
         with disk:
             selection = select(disk, policy, type_guid, unwritable=unwritable)
+        show_notices(disk)
         number, table, reason, problem = selection.number, selection.table, selection.reason, selection.problem
     partition = table.partition(number)
     if problem:
-        click.echo(f"bootselect: nothing was written: {problem}", err=True)
+        click.echo(printable(f"bootselect: nothing was written: {problem}"), err=True)
     if as_json:
         attributes = partition.attributes
         answer = {

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bootselect.cli.text import printable, say
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bootselect.cli.target import SlotDisk
     from bootselect.status import Status
+    from gptlib.disk import Disk
     from gptlib.findings import Finding
     from gptlib.table import Table
 
@@ -40,11 +43,17 @@ def show_status(found: SlotDisk, status: Status, *, as_json: bool) -> None:
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(printable("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
     if status.next_label:
-        click.echo(f"\n* active   > next: {status.next_label}, {status.next_reason}")
+        say(f"\n* active   > next: {status.next_label}, {status.next_reason}")
     else:
         click.echo("\n* active   nothing is bootable")
+
+
+def show_notices(disk: Disk) -> None:
+    """What the last write had to leave alone, one line each on stderr."""
+    for notice in disk.notices:
+        click.echo(printable(f"bootselect: {disk.path}: {notice}"), err=True)
 
 
 def show_findings(path: str, findings: Sequence[Finding], *, as_json: bool) -> None:
@@ -53,7 +62,7 @@ def show_findings(path: str, findings: Sequence[Finding], *, as_json: bool) -> N
         click.echo(json.dumps({"disk": path, "findings": [finding._asdict() for finding in findings]}, indent=2))
         return
     for finding in findings:
-        click.echo(str(finding))
+        click.echo(printable(str(finding)))
     if not findings:
         click.echo(f"{path}: nothing is wrong")
 

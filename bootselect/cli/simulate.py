@@ -9,6 +9,7 @@ import click
 
 from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
 from bootselect.cli.target import SlotDisk
+from bootselect.cli.text import say
 from bootselect.policy import Slot, choose
 from bootselect.simulation import OUTCOMES, simulate
 from bootselect.slots import find_slot
@@ -56,7 +57,7 @@ def simulate_command(
     if as_json:
         click.echo(json.dumps([_to_json(labels, *told) for told in stories], indent=2))
     else:
-        click.echo("\n\n".join(_to_text(labels, slots, *told) for told in stories))
+        say("\n\n".join(_to_text(labels, slots, *told) for told in stories))
 
 
 def _stories(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootselect.active import find_active
+from bootselect.cli.show import show_notices
 from bootselect.errors import ActiveUnknownError, RefusedError
 from bootselect.slots import find_slot, require_slots
 from gptlib.disk import Disk
@@ -86,13 +87,15 @@ class SlotDisk:
     def change(self, decide: Callable[[Table], Table]) -> tuple[Table, Table]:
         """Read, decide in memory, write once: the table before and after.
 
-        Raises what ``decide`` and gptlib raise; after an error or a power cut the disk holds the old or the new table.
+        What had to be left alone is told on stderr. Raises what ``decide`` and gptlib raise; after an error or a power cut the
+        disk holds the old or the new table.
         """
         with Disk.open(self.path, write=True) as disk:
             old = disk.table()
             self.slots(old)
             new = decide(old)
             disk.write(new)
+        show_notices(disk)
         return old, new
 
 
