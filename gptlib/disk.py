@@ -120,9 +120,6 @@ class Disk:
         state = self._state or self.read()
         self._refuse_legacy(state)
         old = _table_of(state)
-        if BACKUP in state.left_alone and old.backup_lba >= state.total_sectors:
-            # Its place is gone, and where it would go now something else stands.
-            self._refuse_occupied(state, state.left_alone)
         if (table.sector_size, table.total_sectors) != (state.sector_size, state.total_sectors):
             raise TableError(
                 f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
@@ -130,6 +127,9 @@ class Disk:
             )
         if table != old and table.backup_lba == old.backup_lba and _may_move(state, old):
             table = self._settled(table, state)
+        if BACKUP in state.left_alone and old.backup_lba >= state.total_sectors:
+            # Its place is gone, and where it would go now something else stands.
+            self._refuse_occupied(state, state.left_alone)
         moved = table.backup_lba != old.backup_lba
         if moved and state.end_signature:
             raise TableError(

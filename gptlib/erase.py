@@ -29,7 +29,7 @@ def _array(state: State, copy: Copy) -> list[Region]:
     header, table = copy.header, state.table
     if copy.where in state.left_alone or (table is None and not copy.valid):
         return []
-    if header is not None and copy.header_ok:
+    if header is not None and copy.valid:
         return [(header.entries_lba, bytes(header.entry_count * header.entry_size))]
     if table is None or not is_writable(table):
         return []

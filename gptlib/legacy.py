@@ -43,7 +43,8 @@ def plan_mode(
     for finding in occupied_places(window, state, ignored=mode == "efi-part"):
         raise TableError(f"{path}: {finding.where}: {finding.message}; nothing was written")
     if mode == "efi-part":
-        return plan_efi_part(table)
+        is_left = state.is_legacy or state.primary.ignored or state.backup.ignored
+        return plan_efi_part(table) if is_left else copy_regions(table)
     # The backup is all that will be read: it is first brought into line.
     steps = copy_regions(table, (PRIMARY,)) if state.source != BACKUP else []
     if mode == "legacy":

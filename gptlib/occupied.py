@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from struct import Struct
 
-from gptlib.errors import TableError
 from gptlib.findings import WARNING, Finding
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, encode_header
 from gptlib.layout.compiled import ENTRY_FORMAT
 from gptlib.placement import in_partition
 from gptlib.reading import end_signature
 from gptlib.structures import BACKUP, PRIMARY, structures
-from gptlib.table import HEADER_SIZE
+from gptlib.table import HEADER_SIZE, array_sectors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ _SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
 
 
 def occupied_places(window: Window, state: State, *, ignored: bool = False) -> Iterator[Finding]:
-    """What is in the way of each damaged copy: ``occupied`` by something else, or ``in-partition``.
+    """What is in the way of each copy that is to be written anew: ``occupied`` by something else, or ``in-partition``.
 
     Copies marked IGNOREME are not looked at unless asked for.
     """
@@ -45,10 +44,12 @@ def occupied_places(window: Window, state: State, *, ignored: bool = False) -> I
         return
     table = _reaching(state.table, state.total_sectors)
     for copy in (state.primary, state.backup):
-        if copy.valid or (copy.ignored and not ignored):
+        places = structures(table, (_OTHER[copy.where],))
+        is_on_disk = all(0 < one.first <= one.last < table.total_sectors for one in places)
+        if not is_on_disk or (copy.ignored and not ignored):
             continue
-        taken = [index for one in structures(table, (_OTHER[copy.where],)) if (index := in_partition(table, *one[1:]))]
-        if taken:
+        taken = [index for one in places if (index := in_partition(table, one.first, one.last))]
+        if taken and not copy.valid:
             message = f"its place reaches into partition {taken[0]}; no change can be written as long as it does"
             yield Finding("in-partition", WARNING, copy.where, message)
         # Where a disk was cut off, the backup has lost the place that it had.
@@ -69,15 +70,20 @@ def _occupant(window: Window, table: Table, copy: Copy, *, certain: bool) -> str
 
 
 def _reaching(table: Table, total: int) -> Table:
-    """The table as it would be written where its end is gone."""
-    try:
-        return table if table.backup_lba < total else table.relocate(total)
-    except TableError:
+    """The table as it would be written where its end is gone, whether or not its partitions reach farther."""
+    length = table.entries_sectors
+    if table.backup_lba < total:
         return table
+    return table._replace(
+        total_sectors=total,
+        last_usable_lba=total - length - 2,
+        backup_entries_lba=total - length - 1,
+        backup_lba=total - 1,
+    )
 
 
 def foreign_sector(window: Window, table: Table, copy: Copy, *, certain: bool = True) -> int | None:
-    """The first sector in the place of a damaged copy that holds something else; None where all may be written.
+    """The first sector in the place of a copy that holds something else; None where all may be written.
 
     ``table`` is what the other copy, or both together, say; not ``certain``, it is not even that.
     """
@@ -91,21 +97,29 @@ def foreign_sector(window: Window, table: Table, copy: Copy, *, certain: bool = 
         if not (_is_zero(found) or found.startswith(_SIGNATURES) or _resembles(found, wanted[:HEADER_SIZE])):
             return copy.lba
     length = table.entries_sectors
+    # A header that is valid answers for the array that it names, which may be a smaller one.
+    named = _named_sectors(copy, size) if copy.header_ok else length
     whole = window.peek(lba * size, length * size)
-    for number in range(length):
+    for number in range(named if copy.valid else 0, length):
         wanted = entries[number * size : (number + 1) * size].ljust(size, b"\0")
         found = whole[number * size : (number + 1) * size] if whole else window.peek((lba + number) * size, size)
         unused = _is_zero(wanted)
-        if _is_zero(found) or found == wanted or (certain and (not unused or not found)):
+        if _is_zero(found) or found == wanted or (certain and number < named and (not unused or not found)):
             continue
         if not _holds_entries(found, table) and (unused or not _resembles(found, wanted)):
             return lba + number
     return None
 
 
+def _named_sectors(copy: Copy, size: int) -> int:
+    header = copy.header
+    return 0 if header is None else array_sectors(header.entry_count * header.entry_size, size)
+
+
 def likely_place(window: Window, places: Sequence[int], table: Table) -> int:
-    """Where the array of a lost copy stands: where its bytes are, else where its remains are, else the usual place."""
+    """Where the array of a lost copy stands: where its bytes are, else its remains, else nothing, else the usual place."""
     size, entries = table.sector_size, table.entries
+    places = [lba for lba in places if lba > 1] or places
     for lba in places:
         if window.peek(lba * size, len(entries)) == entries:
             return lba
@@ -113,7 +127,7 @@ def likely_place(window: Window, places: Sequence[int], table: Table) -> int:
         first = window.peek(lba * size, size)
         if first and not _is_zero(first) and (_holds_entries(first, table) or _resembles(first, entries[:size])):
             return lba
-    return places[0]
+    return next((lba for lba in places if _is_zero(window.peek(lba * size, len(entries)))), places[0])
 
 
 def _leaves_no_other_room(table: Table, *, primary: bool) -> bool:

@@ -108,7 +108,8 @@ def _read_state(window: Window, size: int) -> State:
     state = State(size, total, mbr, primary, backup, table, source, ())
     if table is not None and table.backup_lba != total - 1:
         state = state._replace(end_signature=end_signature(window))
-    occupied = () if table is None or (primary.valid and backup.valid) else _occupied(window, state)
+    is_whole = table is None or (primary.valid and backup.valid and _same_contents(state))
+    occupied = () if is_whole else _occupied(window, state)
     state = state._replace(left_alone=tuple(finding.where for finding in occupied if finding.code == "occupied"))
     return state._replace(findings=(*primary.findings, *backup.findings, *occupied, *_disk_findings(state)))
 

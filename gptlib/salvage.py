@@ -83,5 +83,5 @@ def _kept_in_line(state: State, new: Table, left_alone: Collection[str]) -> Step
     return [
         [(copy.lba, encode_header(new, primary=copy.where == PRIMARY))]
         for copy in (state.primary, state.backup)
-        if copy.where in left_alone and copy.header_ok
+        if copy.where in left_alone and copy.header_ok and not copy.valid
     ]

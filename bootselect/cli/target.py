@@ -100,7 +100,8 @@ class SlotDisk:
     ) -> tuple[Table, Table]:
         """Read, decide in memory, write once, inside a context that ``writing`` makes: the table before and after.
 
-        What had to be left alone is told on stderr. Raises what ``verb`` and gptlib raise; after an error or a power cut the disk holds the old or the new table.
+        What had to be left alone is told on stderr. Raises what ``verb`` and gptlib raise; after an error or a power cut the
+        disk holds the old or the new table.
         """
         with Disk.open(self.path, write=True) as disk:
             old = disk.table()
@@ -109,7 +110,7 @@ class SlotDisk:
             with writing():
                 disk.write(new)
         for notice in disk.notices:
-            say(f"{self.path}: {notice}", err=True)
+            say(f"bootselect: {self.path}: {notice}", err=True)
         return old, new
 
 

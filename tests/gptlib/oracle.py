@@ -79,6 +79,7 @@ class Layout(NamedTuple):
     primary: Copy
     backup: Copy
     header: Header
+    array: bytes
     entries: Entries
     backup_lba: int
 
@@ -123,7 +124,7 @@ def _layout(primary: Copy, backup: Copy, one: Copy, other: Copy, array: bytes) -
     stop = -(-len(array.rstrip(b"\0")) // size)
     used = {n + 1: array[n * size : n * size + 128] for n in range(stop) if any(array[n * size : n * size + 16])}
     lba = backup.lba if one is backup or other.array is not None else header.alternate
-    return Layout(primary, backup, header, used, lba)
+    return Layout(primary, backup, header, array, used, lba)
 
 
 def usual_places(header: Header, size: int) -> tuple[int, int]:
@@ -176,13 +177,14 @@ class Rule:
         return any(self.ground.foreign(self.image[lba * size : (lba + 1) * size]) for lba in sectors)
 
     def _unused(self, array: range) -> Iterator[int]:
-        """Sectors of an array that hold no entry in use."""
+        """Sectors of an array that hold no entry in use, and not what they are to hold."""
         assert self.layout is not None
+        size, wanted = self.size, self.layout.array.ljust(len(array) * self.size, b"\0")
         entry = self.layout.header.entry_size
-        used = {
-            at for n in self.layout.entries for at in range((n - 1) * entry // self.size, -(-n * entry // self.size))
-        }
-        return (lba for at, lba in enumerate(array) if at not in used)
+        used = {at for n in self.layout.entries for at in range((n - 1) * entry // size, -(-n * entry // size))}
+        for at, lba in enumerate(array):
+            if at not in used and self.image[lba * size : (lba + 1) * size] != wanted[at * size : (at + 1) * size]:
+                yield lba
 
     def _primary(self) -> Iterator[set[int]]:
         assert self.layout is not None
@@ -213,9 +215,15 @@ class Rule:
 
     def _named(self, copy: Copy) -> Iterator[set[int]]:
         assert copy.header is not None
+        assert self.layout is not None
         yield {copy.lba}
-        array = copy.header.array(self.size)
-        if copy.array is not None or self.forced or not self._foreign(self._unused(array)):
+        own = copy.header.array(self.size)
+        array = range(own.start, own.start + len(self.layout.header.array(self.size)))
+        # What a table with more entries than this header names would take as well is a guess.
+        looked_at = {lba for lba in array if lba not in own}
+        if copy.array is None:
+            looked_at.update(self._unused(array))
+        if self.forced or not self._foreign(looked_at):
             yield set(array)
 
     def _guessed(self, header: int, places: Sequence[int], *, certain: bool) -> Iterator[set[int]]:

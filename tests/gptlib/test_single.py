@@ -206,7 +206,7 @@ def test_an_array_of_one_sector_has_no_halves(ram: Path, gptctl: Callable[..., t
     script = f"label: gpt\ntable-length: 4\nfirst-lba: 64\n1: start=1024, size=512, type={USR}\n"
     tool("sfdisk", "-q", "--no-tell-kernel", "--no-reread", blank(path, SECTORS), text=script)
     put(path, 1, bytes(512))
-    put(path, 2, LOADER)
+    put(path, 2, LOADER * 70)
     before = path.read_bytes()
     code, _, err = gptctl("add", "-i", 1, "-P", 9, path)
     assert (code, "entries up to number 0 at most" in err) == (1, True)

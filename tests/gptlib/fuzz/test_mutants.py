@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -50,7 +51,7 @@ MUTANTS = {
         (("gptlib.disk.check_places", nothing), ("gptlib.disk.check_writes", nothing)), "gptctl next", "partition"
     ),
     "the first of both checks of places is missing": Mutant(
-        (("gptlib.disk.check_places", nothing),), "gptctl next", "outside of the disk"
+        (("gptlib.disk.check_places", nothing),), "gptctl next", "outside of the disk|no table"
     ),
     "partitions are not looked at": Mutant((("gptlib.placement.in_partition", nothing),), "gptctl next", "partition"),
     "nothing is foreign": Mutant((("gptlib.occupied.foreign_sector", nothing),), "gptctl next", "not the table's"),
@@ -92,7 +93,7 @@ def test_the_fuzzer_notices_what_is_taken_out(ram: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(target, value)
     number, violation = first_violation(path, mutant.operation)
     assert number >= 0, f"nothing is noticed on {IMAGES} disks"
-    assert mutant.notice in violation
+    assert re.search(mutant.notice, violation)
 
 
 def first_violation(path: Path, operation: str) -> tuple[int, str]:
