@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootselect.initramfs.mount import UnusableSlotError
-from bootselect.initramfs.verity import read_seal, verified
+from bootselect.initramfs.mount import InitramfsError, UnusableSlotError
+from bootselect.initramfs.verity import open_verity, read_seal, verified
 from bootselect.seal import Seal, decode_seal, encode_seal, seal_offset
 from tests.support import run_tool
 
@@ -58,3 +58,24 @@ def test_a_seal_of_another_version_is_not_believed() -> None:
     block = bytearray(encode_seal(SEAL))
     block[8] = 2
     assert decode_seal(bytes(block)) is None
+
+
+@pytest.mark.parametrize("changed", [{"data_blocks": 1 << 63}, {"hash_start": 1 << 40}, {"data_blocks": 0}])
+def test_a_seal_of_something_larger_than_the_slot_makes_that_slot_unusable(
+    image: Path, changed: dict[str, int]
+) -> None:
+    end = seal_offset(image.read_bytes()[:4096])
+    with image.open("r+b") as file:
+        file.truncate(end + (1 << 20))
+        file.seek(end)
+        file.write(encode_seal(SEAL._replace(**changed)))
+    with pytest.raises(UnusableSlotError, match="but its seal is for"):
+        verified(str(image), required=False, proven=True)
+
+
+def test_a_device_mapper_that_is_missing_is_not_the_fault_of_the_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bootselect.initramfs.verity._CONTROL", str(tmp_path / "missing"))
+    with pytest.raises(InitramfsError, match="the device mapper is not there"):
+        open_verity("/dev/sda3", SEAL, on_corruption="")
