@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_a_seal_of_another_version_is_not_believed() -> None:
 
 @pytest.mark.parametrize("changed", [{"data_blocks": 1 << 63}, {"hash_start": 1 << 40}, {"data_blocks": 0}])
 def test_a_seal_of_something_larger_than_the_slot_makes_that_slot_unusable(
-    image: Path, changed: dict[str, int]
+    image: Path, changed: dict[str, Any]
 ) -> None:
     end = seal_offset(image.read_bytes()[:4096])
     with image.open("r+b") as file:
