@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,8 @@ from click.testing import CliRunner, Result
 
 from qemu_tests import cli
 from qemu_tests.harness.accel import Accelerator
+from qemu_tests.report.files import write_report
+from tests.qemu_tests.report import sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,3 +103,33 @@ def test_the_probe_says_what_and_why(accelerator: Accelerator) -> None:
 
 def test_usage_errors_have_their_own_exit_code() -> None:
     assert bootlab("boot").exit_code == 2
+
+
+def test_the_page_of_a_run_is_drawn_from_its_json(tmp_path: Path) -> None:
+    data = write_report(sample.full(), tmp_path / "first.html")
+    result = bootlab("report", data, "-o", tmp_path / "again.html")
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/again.html\n")
+    assert (tmp_path / "again.html").read_text() == (tmp_path / "first.html").read_text()
+
+
+def test_what_is_no_report_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    line = refused(bootlab("report", tmp_path / "other.json", "-o", tmp_path / "page.html"))
+    assert line.startswith(f"bootlab: {tmp_path}/other.json: no report of slotboot: format: ")
+    assert "cannot read the report" in refused(bootlab("report", tmp_path / "none", "-o", tmp_path / "page.html"))
+    assert not (tmp_path / "page.html").exists()
+    data = write_report(sample.full(), tmp_path / "first.html")
+    assert "cannot write the report" in refused(bootlab("report", data, "-o", data / "page.html"))
+
+
+def test_a_machine_is_run_by_hand_on_a_terminal_only(image: Path) -> None:
+    line = subprocess.run(
+        [sys.executable, "-c", "from qemu_tests.cli import main; main()", "run", image],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert (line.returncode, line.stdout) == (1, "")
+    assert line.stderr == (
+        "bootlab: standard input and output: no terminal; 'bootlab run' needs one, 'bootlab boot' works in a pipe\n"
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import pytest
+
+from qemu_tests.report.files import read_run
 
 TEST = """
 def test_one(slotboot_machine):
@@ -26,8 +27,8 @@ def test_two(slotboot_machines, tmp_path):
 """
 
 
-def inner_pytest(folder: Path, *options: str) -> str:
-    (folder / "test_inner.py").write_text(TEST)
+def inner_pytest(folder: Path, *options: str, text: str = TEST, fails: bool = False) -> str:
+    (folder / "test_inner.py").write_text(text)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SLOTBOOT_"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *options, "test_inner.py"],
@@ -36,6 +37,7 @@ def inner_pytest(folder: Path, *options: str) -> str:
         capture_output=True,
         text=True,
     )
+    assert not fails or done.returncode
     return done.stdout + done.stderr
 
 
@@ -51,3 +53,94 @@ def test_a_failed_test_says_where_its_consoles_are(tmp_path: Path) -> None:
 def test_the_machine_of_the_command_line_needs_an_image(tmp_path: Path) -> None:
     said = inner_pytest(tmp_path, "--slotboot-accel", "tcg", "-k", "one")
     assert "the fixture slotboot_machine needs --slotboot-image IMAGE" in said
+
+
+MACHINES = """
+import pathlib, sys
+import pytest
+from qemu_tests.harness import accel, firmware, hardware
+
+@pytest.fixture(autouse=True)
+def fake(monkeypatch):
+    monkeypatch.setattr(hardware, "QEMU", "FAKE")
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(4 << 20))
+    return path
+
+@pytest.mark.parametrize("number", range(4))
+def test_boots(slotboot_machines, image, number):
+    machine = slotboot_machines(image, f"m{number}")
+    machine.boot()
+    machine.wait_for_hello()
+    machine.power_cut()
+    assert number != 3, "told to fail"
+
+@pytest.fixture(scope="module")
+def kept(slotboot_lab, tmp_path_factory):
+    path = tmp_path_factory.mktemp("image") / "disk.raw"
+    path.write_bytes(bytes(4 << 20))
+    with slotboot_lab.machine("kept", path) as machine:
+        yield machine
+
+def test_first(kept):
+    kept.boot()
+    kept.wait_for_hello()
+
+def test_second(kept, slotboot_recorder):
+    from qemu_tests.report.model import Verdict
+    from qemu_tests.report.recorder import ReplayCounter
+
+    kept.power_cut()
+    counter = ReplayCounter("a replay", "all", [Verdict("boots")])
+    counter.write("sector 1")
+    counter.count("boots", 7)
+    slotboot_recorder.replay(counter.replay())
+
+def test_without_a_machine():
+    pass
+"""
+
+
+@pytest.fixture
+def fake_qemu(tmp_path: Path) -> str:
+    program = tmp_path / "fake-qemu"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{Path(__file__).with_name("fake_qemu.py")}" "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "xdist"])
+def test_a_run_leaves_a_report_of_its_machines(tmp_path: Path, fake_qemu: str, workers: tuple[str, ...]) -> None:
+    page = tmp_path / "new" / "report.html"
+    text = MACHINES.replace("FAKE", fake_qemu)
+    said = inner_pytest(tmp_path, "--slotboot-accel", "tcg", f"--slotboot-report={page}", *workers, text=text)
+    assert "1 failed, 6 passed" in said
+    assert f"what happened to the machines: {page}" in said
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    run = read_run(page.with_suffix(".json"))
+    found = {machine.name: machine for machine in run.machines}
+    assert sorted(found) == ["kept", "m0", "m1", "m2", "m3"]
+    assert [found[f"m{number}"].verdict for number in range(4)] == ["passed", "passed", "passed", "failed"]
+    assert found["m3"].error.startswith("call: AssertionError: told to fail")
+    assert found["m0"].test == "test_inner.py::test_boots[0]"
+    for machine in run.machines:
+        (boot,) = machine.boots
+        assert (boot.slot, boot.outcome, boot.ending) == ("FAKE", "healthy", "power cut")
+        assert "slotboot: booted slot=FAKE" in boot.console
+        assert boot.end is not None
+        assert 0 <= boot.begin <= boot.end <= run.seconds
+    assert [(replay.name, replay.states) for replay in run.replays] == [("a replay", 7)]
+    assert run.notes == ("booted with tcg: chosen with --slotboot-accel",)
+
+
+def test_a_report_that_cannot_be_written_fails_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    passes = "def test_passes():\n    pass\n"
+    said = inner_pytest(tmp_path, "--slotboot-report=file/report.html", "-v", text=passes, fails=True)
+    assert "slotboot: " in said
+    assert "cannot write the report" in said
+    said = inner_pytest(tmp_path, "--slotboot-report=report.json", text=passes, fails=True)
+    assert "report.json cannot be the page" in said

@@ -224,4 +224,4 @@ def test_a_script_that_throws_and_a_command_that_is_refused_are_errors(browser: 
 def test_pictures_are_of_the_size_that_was_asked_for(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["full"])
     picture = browser.picture(height=500)
-    assert int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24]) == (1280, 500)
+    assert (int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])) == (1280, 500)
