@@ -24,10 +24,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.options import wants_json
 from gptlib import Attributes, Disk, Guid, Partition, Table, type_guid
 from image_builder.boot.cpio import Entry, file, write_archive
 from image_builder.boot.initramfs import DEFAULT_MODULES, initramfs_entries
 from image_builder.cache import cache_root
+from image_builder.errors import BuildError
 from image_builder.progress import progress_for
 from image_builder.run import SystemRunner
 from image_builder.slot.erofs import make_erofs
@@ -235,9 +237,15 @@ def measure(folder: Path) -> list[Row]:
 
 def main() -> None:
     """Entry point."""
-    with tempfile.TemporaryDirectory(prefix="slotboot-bench-") as folder:
-        rows = measure(Path(folder))
-    if "--json" in sys.argv[1:]:
+    as_json = wants_json(
+        "boot", "What the selector adds to a boot, in instructions of the guest, beside Debian's cgpt."
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="slotboot-bench-") as folder:
+            rows = measure(Path(folder))
+    except (BuildError, OSError, subprocess.SubprocessError) as error:
+        sys.exit(f"bench: {error}")
+    if as_json:
         sys.stdout.write(json.dumps({"limit": LIMIT, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
         return
     heading = f"{'initramfs':<12} {'packed':<6} {'raw MB':>7} {'MB':>6} {'unpack Mi':>10} {'choose Mi':>10} {'total Mi':>9} {'added':>7}"

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootselect.decision import DECISION_PATH
 from bootselect.errors import ActiveUnknownError
+from bootselect.slots import SLOT_TYPES, slot_type
 from gptlib._record import Record
+from gptlib.disk import Disk
+from gptlib.errors import GptError
+from gptlib.nodes import device_name, member_of, partition_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gptlib.nodes import Member
 
 
 class Active(Record):
@@ -20,31 +31,83 @@ class Active(Record):
 
 
 def find_active(
-    *, decision: str = DECISION_PATH, mountinfo: str = "/proc/self/mountinfo", sys: str = "/sys", dev: str = "/dev"
+    *,
+    decision: str = DECISION_PATH,
+    mountinfo: str = "/proc/self/mountinfo",
+    sys: str = "/sys",
+    dev: str = "/dev",
+    slots_on: Callable[[str], set[int]] | None = None,
 ) -> Active:
     """The active slot, by the selector's decision or else by the device that ``/usr`` or ``/`` is mounted from.
 
-    Looks through device-mapper and overlays. Raises ActiveUnknownError.
+    Looks through device-mapper and overlays. ``slots_on`` gives the numbers of the slots on a disk; it is asked only where a
+    device stands on more than one partition. Raises ActiveUnknownError.
     """
-    try:
-        left = json.loads(Path(decision).read_text(encoding="utf-8"))
-        return Active(str(left["disk"]), int(left["partition"]), decision)
-    except FileNotFoundError:
-        return _by_mount(Path(mountinfo), Path(sys), dev)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ActiveUnknownError(f"{decision} cannot be used: {error}") from error
-
-
-def _by_mount(mountinfo: Path, sys: Path, dev: str) -> Active:
-    mounts = _mounts(mountinfo)
-    for place in ("/usr", "/"):
-        device = _device_of(place, mounts)
-        partition = _partition_below(sys / "dev/block" / device, sys) if device else None
-        if partition is not None:
-            disk = f"{dev}/{partition.parent.name.replace('!', '/')}"
-            number = int((partition / "partition").read_text(encoding="ascii"))
-            return Active(disk, number, f"{place} is mounted from {partition.name}")
+    decided = _decided(decision)
+    if decided is not None:
+        return decided
+    for active in _mounted(Path(mountinfo), Path(sys), dev, slots_on or _slots_on):
+        return active
     raise ActiveUnknownError(f"there is no {DECISION_PATH} and neither /usr nor / comes from a partition")
+
+
+def find_running(
+    *, decision: str = DECISION_PATH, mountinfo: str = "/proc/self/mountinfo", sys: str = "/sys", dev: str = "/dev"
+) -> list[Active]:
+    """Every partition that the running system may come from, that of ``find_active`` first; empty where none can be told.
+
+    For what must never be written: a decision that cannot be read, or that is of another boot, does not hide what ``/usr``
+    and ``/`` are mounted from.
+    """
+    running: list[Active] = []
+    # What one cannot tell, the other may know; and the kernel gives nobody the sole use of a partition that is mounted.
+    with suppress(ActiveUnknownError):
+        decided = _decided(decision)
+        running += [decided] if decided else []
+    with suppress(ActiveUnknownError):
+        running += _mounted(Path(mountinfo), Path(sys), dev, None)
+    return running
+
+
+def _decided(path: str) -> Active | None:
+    try:
+        left = json.loads(Path(path).read_text(encoding="utf-8"))
+        return Active(str(left["disk"]), int(left["partition"]), path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ActiveUnknownError(f"{path} cannot be used: {error}") from error
+
+
+def _mounted(mountinfo: Path, sys: Path, dev: str, slots_on: Callable[[str], set[int]] | None) -> Iterator[Active]:
+    """What ``/usr`` and ``/`` are mounted from: the slots by ``slots_on``, without it every partition. Raises ActiveUnknownError."""
+    try:
+        mounts = _mounts(mountinfo)
+        for place in ("/usr", "/"):
+            device = _device_of(place, mounts)
+            below = _partitions_below(sys / "dev/block" / device) if device else []
+            found = {_active(partition, dev, place) for partition in below}
+            if len(found) > 1 and slots_on is not None:
+                # dm-verity whose hashes stand on a partition of their own: the other one is the slot.
+                found = {active for active in found if active.number in slots_on(active.disk)}
+                if len(found) != 1:
+                    names = ", ".join(partition_name(Path(one.disk).name, one.number) for one in below)
+                    raise ActiveUnknownError(f"{place} stands on more than one partition ({names})")
+            yield from found
+    except (GptError, OSError, ValueError) as error:
+        raise ActiveUnknownError(f"there is no {DECISION_PATH}, and what is mounted cannot be told: {error}") from error
+
+
+def _active(partition: Member, dev: str, place: str) -> Active:
+    disk = f"{dev}/{device_name(Path(partition.disk).name)}"
+    return Active(disk, partition.number, f"{place} is mounted from partition {partition.number} of {disk}")
+
+
+def _slots_on(disk: str) -> set[int]:
+    known = {slot_type(name) for name in SLOT_TYPES}
+    with Disk.open(disk) as opened:
+        partitions = opened.table().partitions
+    return {number for number, partition in partitions.items() if partition.type_guid in known}
 
 
 def _mounts(path: Path) -> dict[str, tuple[str, str, str]]:
@@ -54,8 +117,15 @@ def _mounts(path: Path) -> dict[str, tuple[str, str, str]]:
         left, _, right = line.partition(" - ")
         fields, rest = left.split(), right.split()
         if len(fields) >= 5 and len(rest) >= 3:
-            found[fields[4]] = (fields[2], rest[0], rest[2])
+            found[_unescaped(fields[4])] = (fields[2], rest[0], _unescaped(rest[2]))
     return found
+
+
+def _unescaped(text: str) -> str:
+    r"""What the kernel writes as ``\040`` (a blank) and the like."""
+    for letter in " \t\n\\":
+        text = text.replace(f"\\{ord(letter):03o}", letter)
+    return text
 
 
 def _device_of(place: str, mounts: dict[str, tuple[str, str, str]], depth: int = 0) -> str:
@@ -71,14 +141,15 @@ def _device_of(place: str, mounts: dict[str, tuple[str, str, str]], depth: int =
     return _device_of(lower, mounts, depth + 1) if lower != place else ""
 
 
-def _partition_below(entry: Path, sys: Path) -> Path | None:
-    """The sysfs folder of the partition that a device is, or stands on (dm-verity, dm-linear)."""
+def _partitions_below(entry: Path) -> list[Member]:
+    """The partitions that a device is, or stands on (dm-verity, dm-linear).
+
+    A device that md made of partitions stands on none of them: each is only a part of it.
+    """
     folder = entry.resolve()
-    if (folder / "partition").exists():
-        return folder
-    for slave in sorted((folder / "slaves").glob("*")):
-        number = (slave / "dev").read_text(encoding="ascii").strip()
-        found = _partition_below(sys / "dev/block" / number, sys)
-        if found is not None:
-            return found
-    return None
+    member = member_of(str(folder))
+    if member is not None:
+        return [member]
+    if (folder / "md").exists():
+        return []
+    return [below for slave in sorted((folder / "slaves").glob("*")) for below in _partitions_below(slave)]

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from gptlib.errors import GptError
+
 
 class BootselectError(Exception):
     """Base of everything that bootselect raises on purpose."""
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in words: the message of one that is raised on purpose, else its class, its message and where it comes from."""
+    if isinstance(error, (BootselectError, GptError)):
+        return str(error)
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error}{place}"
 
 
 class NoSlotsError(BootselectError):
@@ -46,3 +59,8 @@ class ActiveUnknownError(BootselectError):
 
 class DiskChoiceError(BootselectError):
     """No disk, or more than one, could be the disk of this machine's slots. Nothing was written."""
+
+    def __init__(self, message: str, *, may_change: bool = False) -> None:
+        """``may_change``: a disk that has not appeared yet could settle it."""
+        super().__init__(message)
+        self.may_change = may_change

@@ -79,7 +79,8 @@ def check_health(folders: Iterable[Path] = FOLDERS, timeout: float = DEFAULT_TIM
 def _run(path: Path, kind: str, timeout: float) -> Outcome:
     try:
         process = subprocess.Popen(
-            [str(path)],
+            # Absolute: the interpreter of a script gets its path as an argument.
+            [str(path.absolute())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

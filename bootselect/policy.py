@@ -45,6 +45,15 @@ def eligible(policy: str, attributes: Attributes) -> bool:
     return bool(attributes.tries or attributes.successful) and (policy == CGPT_NEXT or attributes.priority > 0)
 
 
+def may_be_chosen_already(policy: str, attributes: Attributes) -> bool:
+    """Whether a boot loader that follows the policy can have chosen this slot, and counted its try, just now.
+
+    With priority 0 it cannot, except under ``cgpt-next`` while the slot has tries left or is successful: 0/0/0 is what a slot
+    is while an update is written into it. No tries left is what the last try leaves, so that is none of our business.
+    """
+    return attributes.priority > 0 or eligible(policy, attributes)
+
+
 def account(policy: str, attributes: Attributes) -> Attributes:
     """The attributes of a slot once it has been chosen for one boot."""
     if not attributes.tries or (policy == CHROMEOS and attributes.successful):

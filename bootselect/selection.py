@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bootselect.errors import NothingBootableError
-from bootselect.policy import Choice, best_proven, choose
+from bootselect.errors import NothingBootableError, reason_of
+from bootselect.policy import Choice, best_proven, choose, may_be_chosen_already
 from bootselect.slots import require_slots, slots_of
 from gptlib._record import Record
 from gptlib.disk import Disk
-from gptlib.errors import BusyError, GptError, ReadOnlyError
+from gptlib.errors import BusyError, ReadOnlyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from bootselect.policy import Slot
     from gptlib.guid import Guid
@@ -22,21 +22,23 @@ if TYPE_CHECKING:
 class Selection(Record):
     """A slot that may be booted now. ``table`` is the table of the disk afterwards.
 
-    ``problem`` is empty, or says why nothing could be written; the slot is then one that has proved itself.
+    ``problem`` is empty, or says why nothing could be written; the slot is then one that has proved itself. ``notices`` say
+    what the write had to leave alone.
     """
 
     number: int
     table: Table
     reason: str
     problem: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def open_for_selection(path: str, *, lock_deadline: float) -> tuple[Disk, str]:
     """Open for writing, or for reading with the reason why it cannot be written. Raises gptlib's TargetError."""
     try:
         return Disk.open(path, write=True, lock_deadline=lock_deadline), ""
-    except (ReadOnlyError, BusyError) as error:
-        return Disk.open(path), str(error)
+    except (ReadOnlyError, BusyError, OSError) as error:
+        return Disk.open(path), reason_of(error)
 
 
 def propose(
@@ -70,7 +72,7 @@ def select(
     wanted = table.with_attributes(choice.number, choice.attributes)
     problem = unwritable or _write(disk, wanted)
     if not problem:
-        return Selection(choice.number, wanted, choice.reason)
+        return Selection(choice.number, wanted, choice.reason, notices=disk.notices)
     if wanted == table:
         return Selection(choice.number, table, choice.reason, problem)
     proven = best_proven(candidates)
@@ -83,27 +85,46 @@ def select(
     return Selection(proven.number, table, reason, problem)
 
 
-def take(disk: Disk, type_guid: Guid, partuuids: Collection[str]) -> Selection | None:
-    """The slot that a boot loader has chosen and accounted for already, by one of these partition UUIDs in lower case.
+def take(
+    disk: Disk,
+    policy: str,
+    type_guid: Guid,
+    chosen: Sequence[str],
+    handed_over: str = "",
+    *,
+    refuse: Callable[[str], None],
+) -> Selection | None:
+    """The slot that has been chosen and accounted for already, by the first of these partition UUIDs in lower case that can be.
 
-    None when they name no slot of this disk. No try is accounted for; a damaged copy of the table is repaired.
+    ``chosen`` are those by which a boot loader names it, ``handed_over`` is that of our own selector, which may choose any. Which
+    slots were named but cannot have been chosen is told to ``refuse``. None when no slot is left. No try is accounted for;
+    a damaged copy of the table is repaired.
     """
-    if not partuuids:
+    if not handed_over and not chosen:
         return None
     table = table_of(disk.read())
-    for slot in slots_of(table, type_guid):
-        partuuid = table.partition(slot.number).unique_guid.text
-        if partuuid in partuuids:
-            problem = _write(disk, table) if disk.writable else ""
-            return Selection(slot.number, table, f"the boot loader chose it ({partuuid} on the command line)", problem)
+    slots = {table.partition(slot.number).unique_guid.text: slot for slot in reversed(slots_of(table, type_guid))}
+    for partuuid in (handed_over, *chosen):
+        slot = slots.get(partuuid)
+        if slot is None:
+            continue
+        if partuuid != handed_over and not may_be_chosen_already(policy, slot.attributes):
+            refuse(
+                f"{describe(table, [slot])} (partition {slot.number}) is named on the command line, but with priority 0 no boot "
+                "loader chooses it"
+            )
+            continue
+        who = "the selector before this one" if partuuid == handed_over else "the boot loader"
+        problem = _write(disk, table) if disk.writable else ""
+        return Selection(slot.number, table, f"{who} chose it ({partuuid} on the command line)", problem)
     return None
 
 
 def _write(disk: Disk, table: Table) -> str:
     try:
         disk.write(table)
-    except GptError as error:
-        return str(error)
+    except Exception as error:  # noqa: BLE001  (whatever it was, the try is not known to be on the disk)
+        return reason_of(error)
     return ""
 
 

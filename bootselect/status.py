@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootselect.policy import choose, eligible, ranked
+from bootselect.policy import CGPT_NEXT, choose, eligible, ranked
 from bootselect.slots import slots_of
 from gptlib._record import Record
 
@@ -51,10 +51,9 @@ def status(table: Table, type_guid: Guid, policy: str, active: int | None) -> St
     slots = slots_of(table, type_guid)
     choice = choose(policy, slots)
     following = choice.number if choice else None
-    reached = [slot.number for slot in ranked(slots)]
     found = []
     for slot in slots:
-        state, explanation = _state(slot, slots, policy, active, reached)
+        state, explanation = _state(slot, slots, policy, active, following)
         attributes, partition = slot.attributes, table.partition(slot.number)
         found.append(
             SlotStatus(
@@ -74,18 +73,36 @@ def status(table: Table, type_guid: Guid, policy: str, active: int | None) -> St
     return Status(tuple(found), label, choice.reason if choice else "")
 
 
-def _state(slot: Slot, slots: list[Slot], policy: str, active: int | None, reached: list[int]) -> tuple[str, str]:
+def _state(slot: Slot, slots: list[Slot], policy: str, active: int | None, following: int | None) -> tuple[str, str]:
     attributes = slot.attributes
+    boots_by_right = eligible(policy, attributes)
     if slot.number == active and not attributes.successful:
-        return TRYING, f"running, not marked good yet; {attributes.tries} more boots would be tried"
-    if eligible(policy, attributes):
+        if slot.number == following and not boots_by_right:
+            return TRYING, f"running, not marked good yet; {_FIRST}"
+        left = attributes.tries if boots_by_right else 0
+        return TRYING, f"running, not marked good yet; {left} more boots would be tried"
+    if boots_by_right:
         if attributes.successful:
             return GOOD, "known to boot"
         return ARMED, f"tried up to {attributes.tries} times, then rolled back unless it is marked good"
     if attributes.successful:
         return LAST_RESORT, "known to boot; used when nothing else can be"
-    if not attributes.priority:
+    if slot.number == following:
+        return LAST_RESORT, f"not known to boot; {_FIRST}"
+    state, explanation = _out_of_use(slot, slots)
+    if policy == CGPT_NEXT:
+        explanation += "; once no slot is eligible, the first one that is usable is booted all the same"
+    return state, explanation
+
+
+_FIRST = "no slot is eligible, and the policy boots the first one"
+
+
+def _out_of_use(slot: Slot, slots: list[Slot]) -> tuple[str, str]:
+    if not slot.attributes.priority:
         return EMPTY, "not to be booted"
-    if any(other.attributes.successful and reached.index(other.number) > reached.index(slot.number) for other in slots):
+    behind = ranked(slots)
+    behind = behind[behind.index(slot) + 1 :]
+    if any(other.attributes.successful for other in behind):
         return ROLLED_BACK, "all tries are used up and it never proved itself; the next slot in rank boots instead"
     return BAD, "all tries are used up and it never proved itself"

@@ -26,8 +26,10 @@ def clear(table: Table, index: int) -> Table:
 def arm(table: Table, type_guid: Guid, index: int, tries: int = DEFAULT_TRIES) -> Table:
     """Make a slot the next one to be tried: highest priority, ``tries`` tries, not successful; the others keep their order.
 
-    Raises gptlib's InvalidValueError for tries outside 1..15 and RefusedError when no other slot is known to boot.
+    Raises gptlib's InvalidValueError for tries outside 1..15, and RefusedError when no other slot is known to boot or the
+    slot is in a place where nothing may be written (``require_sound``).
     """
+    require_sound(table, index)
     if tries < 1:
         raise RefusedError(f"partition {index} cannot be armed with {tries} tries; give 1 to 15")
     others = [slot for slot in slots_of(table, type_guid) if slot.number != index]
@@ -37,6 +39,22 @@ def arm(table: Table, type_guid: Guid, index: int, tries: int = DEFAULT_TRIES) -
             "mark the running slot good first (bootselect mark-good)"
         )
     return prioritize(_with_slot(table, index, tries=tries, successful=False), type_guid, index)
+
+
+def require_sound(table: Table, index: int) -> None:
+    """Raise RefusedError where writing the slot could destroy something else: another partition, or the table itself.
+
+    Asked before a slot is written and before one is armed: what stands in such a slot may be another partition's.
+    """
+    # Imported here: the selector arms nothing.
+    from gptlib.check import slot_findings
+
+    findings = slot_findings(table, index)
+    if findings:
+        what = "; ".join(finding.message for finding in findings)
+        raise RefusedError(
+            f"partition {index} is neither written nor armed: {what}; correct the table first (gptctl verify shows it)"
+        )
 
 
 def mark_good(table: Table, index: int) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootselect.policy import best_proven, choose
+from bootselect.policy import best_proven, choose, eligible
 from bootselect.slots import slots_of
 from gptlib.findings import ERROR, WARNING, Finding
 
@@ -27,15 +27,26 @@ def slot_findings(table: Table, type_guid: Guid, policy: str) -> Iterator[Findin
     choice = choose(policy, slots)
     if choice is None:
         yield finding("nothing-bootable", ERROR, "no slot is bootable, and none is known to boot")
-    elif best_proven([slot for slot in slots if slot.number != choice.number]) is None:
+    else:
         label = table.partition(choice.number).label
-        yield finding("no-fallback", WARNING, f"only {label} can boot: there is nothing to roll back to")
+        others = [slot for slot in slots if slot.number != choice.number]
+        if not any(slot.attributes.successful or eligible(policy, slot.attributes) for slot in slots):
+            message = f"no slot is eligible and none is known to boot; the policy boots the first one, {label}"
+            yield finding("nothing-eligible", WARNING, message)
+        if best_proven(others) is None:
+            if any(eligible(policy, slot.attributes) for slot in others):
+                message = (
+                    f"{label} boots next, and no other slot is known to boot: there is nothing proven to roll back to"
+                )
+            else:
+                message = f"only {label} can boot: there is nothing to roll back to"
+            yield finding("no-fallback", WARNING, message)
     labels = [table.partition(slot.number).label for slot in slots]
     for label in sorted({label for label in labels if labels.count(label) > 1}):
         yield finding("duplicate-label", WARNING, f"more than one slot is called {label!r}; name them by number")
     for slot in slots:
         attributes = slot.attributes
-        if attributes.tries and not attributes.priority:
+        if attributes.tries and not attributes.successful and not eligible(policy, attributes):
             partition = table.partition(slot.number)
             yield finding(
                 "tries-without-priority",

@@ -8,14 +8,18 @@ class declares its fields in the usual way::
     class Point(Record):
         x: int
         y: int = 0
+
+A ``CheckedRecord`` calls its method ``_check`` with the names of the fields that were given, whenever it is made by its class or
+``_replace``. ``_make`` makes one as it stands on a disk, be it as illegal as it may; of that, ``_replace`` checks what it replaces.
 """
 
 from __future__ import annotations
 
-__all__ = ["Record"]
+__all__ = ["CheckedRecord", "Record"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NamedTuple as CheckedRecord
     from typing import NamedTuple as Record
 else:
     from _operator import itemgetter
@@ -74,3 +78,19 @@ else:
         def __repr__(self):
             fields = ", ".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
             return f"{type(self).__name__}({fields})"
+
+    class CheckedRecord(Record):
+        __slots__ = ()
+
+        def __new__(cls, *values, **named):
+            made = Record.__new__(cls, *values, **named)
+            made._check(cls._fields)
+            return made
+
+        def _replace(self, **named):
+            made = Record._replace(self, **named)
+            made._check(named)
+            return made
+
+        def __reduce__(self):
+            return type(self)._make, (tuple(self),)

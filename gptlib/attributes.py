@@ -16,7 +16,7 @@ _PRIORITY, _TRIES, _SUCCESSFUL = 0xF << PRIORITY_SHIFT, 0xF << TRIES_SHIFT, 1 <<
 
 
 def _nibble(name: str, value: int) -> int:
-    if not 0 <= value <= 15:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 15:
         raise InvalidValueError(f"{name} is {value}; it must be between 0 and 15")
     return value
 
@@ -31,7 +31,9 @@ class Attributes(int):
     __slots__ = ()
 
     def __new__(cls, value: int = 0) -> Self:
-        """Take the raw number. Raises InvalidValueError unless it fits into 64 bits."""
+        """Take the raw number. Raises InvalidValueError unless it is one and fits into 64 bits."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InvalidValueError(f"attribute bits cannot be {value!r}; expected a number")
         if not 0 <= value < 1 << 64:
             raise InvalidValueError(f"attribute bits {value:#x} do not fit into 64 bits")
         return super().__new__(cls, value)
@@ -64,18 +66,24 @@ class Attributes(int):
     def with_slot(
         self, *, priority: int | None = None, tries: int | None = None, successful: bool | None = None
     ) -> Attributes:
-        """A copy with the given slot bits changed. Raises InvalidValueError for a priority or tries outside 0..15."""
+        """A copy with the given slot bits changed. Raises InvalidValueError for a priority or tries outside 0..15.
+
+        ``successful`` may be 0 or 1 too, as it is shown.
+        """
         value = int(self)
         if priority is not None:
             value = value & ~_PRIORITY | _nibble("priority", priority) << PRIORITY_SHIFT
         if tries is not None:
             value = value & ~_TRIES | _nibble("tries", tries) << TRIES_SHIFT
         if successful is not None:
+            if successful not in (0, 1):
+                raise InvalidValueError(f"successful is {successful!r}; it must be 0 or 1")
             value = value & ~_SUCCESSFUL | (_SUCCESSFUL if successful else 0)
         return Attributes(value)
 
     def with_bits(self, mask: int, *, on: bool) -> Attributes:
-        """A copy with the bits of ``mask`` set or cleared."""
+        """A copy with the bits of ``mask`` set or cleared. Raises InvalidValueError for a mask that is none of 64 bits."""
+        mask = Attributes(mask)
         return Attributes(self | mask if on else self & ~mask)
 
     def __str__(self) -> str:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 
-from gptlib.check import check_writable, is_writable
 from gptlib.device import BlockDevice, open_device
 from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadOnlyError, TableError
 from gptlib.kernel import check_unused, sync_kernel
 from gptlib.lock import DEADLINE, lock_exclusive
-from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, protective_mbr
+from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
+from gptlib.placement import (
+    check_outside_partitions,
+    check_places,
+    check_room,
+    check_writes,
+    in_partition,
+    is_outside_partitions,
+    is_writable,
+)
 from gptlib.plan import plan_regions, plan_write
-from gptlib.reading import State, probe_sector_size, read_state
+from gptlib.reading import State, read_state
+from gptlib.structures import BACKUP, PRIMARY, structures
 from gptlib.table import Table
 from gptlib.window import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from typing import Literal, Self
 
     from gptlib.device import Device
@@ -34,6 +43,8 @@ class Disk:
         self.device, self.writable = device, writable
         self._state: State | None = None
         self._window: Window | None = None
+        self.notices: tuple[str, ...] = ()
+        """What the last ``write`` had to leave alone, one line each; empty on a sound disk."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, write: bool = False, lock_deadline: float = DEADLINE) -> Self:
@@ -87,12 +98,13 @@ class Disk:
         unreadable = [finding.message for finding in state.findings if finding.code == "unreadable"]
         if unreadable:
             return CorruptGptError(self.path, "; ".join(unreadable))
-        other = probe_sector_size(Window(self.device)) if self.device.sector_size else state.sector_size
-        if other != state.sector_size:
+        other = read_state(Window(self.device), None) if self.device.sector_size else state
+        if other.has_signature:
+            damaged = "" if other.table else "a damaged "
             return NotGptError(
                 self.path,
-                f"there is one for {other}-byte sectors on this disk of {state.sector_size}-byte sectors; make the image "
-                "for the sector size of the disk",
+                f"there is {damaged}one for {other.sector_size}-byte sectors on this disk of {state.sector_size}-byte "
+                "sectors; make the image for the sector size of the disk",
             )
         detail = f"no 'EFI PART' in sector 1 or in the last one of its {state.total_sectors} sectors"
         return NotGptError(self.path, f"{detail}; create one with 'gptctl create' if the disk is to be wiped")
@@ -108,15 +120,28 @@ class Disk:
         state = self._state or self.read()
         self._refuse_legacy(state)
         old = _table_of(state)
+        if BACKUP in state.left_alone and old.backup_lba >= state.total_sectors:
+            # Its place is gone, and where it would go now something else stands.
+            self._refuse_occupied(state, state.left_alone)
         if (table.sector_size, table.total_sectors) != (state.sector_size, state.total_sectors):
             raise TableError(
                 f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
                 f"{state.total_sectors} of {state.sector_size}"
             )
-        if table != old and table.backup_lba == old.backup_lba:
+        if table != old and table.backup_lba == old.backup_lba and _may_move(state, old):
             table = self._settled(table, state)
-        moved = table.backup_lba != old.backup_lba and state.mbr_kind == PROTECTIVE
-        return self._write(state, old, table, protective_mbr(state.mbr, table.total_sectors) if moved else None)
+        moved = table.backup_lba != old.backup_lba
+        if moved and state.end_signature:
+            raise TableError(
+                f"{self.path}: the backup cannot move, as the disk ends with {state.end_signature}; nothing was written"
+            )
+        # A boot sector without partitions may be that of anybody: only 'repair' puts the record into it.
+        absent = len(state.mbr) == MBR_BYTES and not has_signature(state.mbr) and in_partition(old, 0, 0) is None
+        protect = absent or (moved and state.mbr_kind == PROTECTIVE)
+        mbr = protective_mbr(state.mbr, table.total_sectors) if protect else None
+        occupied = _occupied(state, moved=moved)
+        self.notices = _notices(state, occupied)
+        return self._write(state, table, mbr, mbr_first=absent, left_alone={*_ignored(state), *occupied})
 
     def create(self, table: Table, *, mbr: bytes | None = None) -> Sequence[Epoch]:
         """Write a new table, whatever the disk holds now, and last the MBR: a protective one, or the 512 bytes given.
@@ -131,36 +156,53 @@ class Disk:
                 f"{self.path}: the table is for {table.total_sectors} sectors of {table.sector_size} bytes, the disk has "
                 f"{total} of {size}"
             )
-        old = state.table if state.sector_size == table.sector_size else None
-        return self._write(state, old, table, mbr or protective_mbr(state.mbr, total))
+        return self._write(state, table, mbr or protective_mbr(state.mbr, total), left_alone=_ignored(state))
 
-    def repair(self) -> Sequence[Epoch]:
+    def repair(self, *, force: bool = False) -> Sequence[Epoch]:
         """Write what is damaged again, and move the backup to the end of a disk that was grown or shrunk.
 
-        The old table can be read throughout. Raises as ``write``; TruncatedDiskError when partitions lie beyond the end.
+        The old table can be read throughout. Raises as ``write``; TruncatedDiskError when partitions lie beyond the end;
+        TableError when something that is not ours stands where a copy would be written, unless it is to go by ``force``.
+        Where the disk ends with another format's signature, only what is damaged is written, in its own place.
         """
         state = self._state or self.read()
         self._refuse_legacy(state)
-        table = self._settled(_table_of(state), state)
+        table = self._settled(_table_of(state), state, force=force)
+        moved = table.backup_lba != _table_of(state).backup_lba
+        check_outside_partitions(self.path, table, _ignored(state))
+        if not force:
+            self._refuse_occupied(state, _occupied(state, moved=moved))
+        else:
+            state = state._replace(left_alone=())
         absent = state.mbr_kind == ABSENT and len(state.mbr) == MBR_BYTES
-        moved = table.backup_lba != _table_of(state).backup_lba and state.mbr_kind == PROTECTIVE
-        mbr = protective_mbr(state.mbr, state.total_sectors) if absent or moved else None
-        return self._write(state, _table_of(state), table, mbr)
+        wanted = absent or (moved and state.mbr_kind == PROTECTIVE)
+        mbr = protective_mbr(state.mbr, state.total_sectors) if wanted else None
+        return self._write(state, table, mbr, mbr_first=absent, left_alone=_ignored(state))
 
-    def _settled(self, table: Table, state: State) -> Table:
+    def _refuse_occupied(self, state: State, occupied: Collection[str]) -> None:
+        for finding in state.findings:
+            if finding.code == "occupied" and finding.where in occupied:
+                raise TableError(f"{self.path}: {finding.where}: {finding.message}; nothing was written")
+        if state.end_signature and not _is_damaged(state):
+            raise TableError(
+                f"{self.path}: the backup belongs into the last sector, but the disk ends with {state.end_signature}; nothing "
+                "was written ('gptctl repair --force' writes over it)"
+            )
+
+    def _settled(self, table: Table, state: State, *, force: bool = False) -> Table:
         """The table with its backup at the end of the disk. Raises as ``Table.relocate``, or TruncatedDiskError."""
-        if table.backup_lba == state.total_sectors - 1 or state.backup.ignored:
+        if table.backup_lba == state.total_sectors - 1 or state.backup.ignored or (state.end_signature and not force):
             return table
         try:
             return table.relocate(state.total_sectors)
         except TableError:
-            check_writable(self.path, table)
+            check_places(self.path, table)
             raise
 
     def erase(self) -> Sequence[Epoch]:
         """Zero both copies, so that there is no table any more; the MBR stays.
 
-        Raises ReadOnlyError, PartitionInUseError (nothing written), WriteError and KernelError.
+        Raises ReadOnlyError, PartitionInUseError, TableError where a copy lies in a partition (nothing written), WriteError and KernelError.
         """
         from gptlib.erase import plan_erase
 
@@ -168,41 +210,32 @@ class Disk:
         self._check_writable()
         fd = self._block_fd()
         if fd is None or not state.has_signature:
-            return self._carry_out(plan_erase(state), state.sector_size)
+            return self._carry_out(plan_erase(state), state)
         none = Table.new(total_sectors=state.total_sectors, sector_size=state.sector_size, entry_count=1)
         check_unused(fd, self.path, none)
-        epochs = self._carry_out(plan_erase(state), state.sector_size)
+        epochs = self._carry_out(plan_erase(state), state)
         self.tell_kernel(none)
         return epochs
 
     def write_mbr(self, block: bytes) -> Sequence[Epoch]:
-        """Write the first 512 bytes of the disk, and nothing else. Raises ReadOnlyError and WriteError."""
+        """Write the first 512 bytes of the disk, and nothing else. Raises ReadOnlyError, TableError where a partition starts there, and WriteError."""
         if len(block) != MBR_BYTES:
             raise InvalidValueError(f"an MBR has {MBR_BYTES} bytes, not {len(block)}")
         state = self._state or self.examine()
         self._check_writable()
-        return self._carry_out([[(0, block)]], state.sector_size)
+        return self._carry_out([[(0, block)]], state)
 
     def set_legacy(self, mode: Literal["legacy", "ignore-primary", "efi-part"]) -> Sequence[Epoch]:
         """Switch to one of ChromeOS's modes: ``legacy``, ``ignore-primary`` or, back again, ``efi-part``.
 
-        Raises as ``read``, TableError where the backup, the only table of both modes, is not valid, and WriteError.
+        Raises as ``read``; TableError where the backup, the only table of both modes, is not valid or not where it is looked
+        for, and where something that is not ours stands in the place of a copy; WriteError.
         """
-        from gptlib.legacy import plan_efi_part, plan_ignore_primary, plan_legacy
+        from gptlib.legacy import plan_mode
 
         state = self._state or self.read()
         self._check_writable()
-        table = _table_of(state)
-        if mode != "efi-part" and not state.backup.valid:
-            raise TableError(
-                f"{self.path}: the backup is not valid and cannot be left as the only table; repair it first"
-            )
-        check_writable(self.path, table)
-        if mode == "legacy":
-            steps = plan_legacy(table, primary_ignored=state.primary.ignored)
-        else:
-            steps = plan_efi_part(table) if mode == "efi-part" else plan_ignore_primary(table)
-        return self._carry_out(steps, table.sector_size)
+        return self._carry_out(plan_mode(self.path, self._window or Window(self.device), state, mode), state)
 
     def extend(self, size: int) -> None:
         """Make an image file ``size`` bytes long, with a hole at its end. Raises WriteError; TypeError for a device."""
@@ -218,36 +251,64 @@ class Disk:
         if not self.writable:
             raise ReadOnlyError(self.path, "it was opened for reading only")
 
-    def _write(self, state: State, old: Table | None, new: Table, mbr: bytes | None) -> Sequence[Epoch]:
+    def _write(
+        self, state: State, new: Table, mbr: bytes | None, *, mbr_first: bool = False, left_alone: Collection[str]
+    ) -> Sequence[Epoch]:
         self._check_writable()
-        check_writable(self.path, new)
-        if old is not None and (not state.findings or not is_writable(old)):
-            # Nothing needs repair before the change, or nothing can be repaired: the place of the old backup is gone with
-            # the end of the disk, or among the partitions, and the primary is all that there is to keep.
-            old = None
-        ignored = [copy.where for copy in (state.primary, state.backup) if copy.ignored]
-        if len(ignored) == 2:
+        if _ignored(state) == {PRIMARY, BACKUP}:
             raise TableError(f"{self.path}: both copies are marked IGNOREME (ChromeOS), which means hands off")
-        window, size = self._window or Window(self.device), new.sector_size
-        remnants: Sequence[Region] = ()
-        if mbr is not None:
-            from gptlib.remnants import find_remnants
-
-            remnants = find_remnants(window, new)
-        apart = state.table is not None and state.table.array_shape != new.array_shape
-        epochs = plan_write(window.sectors(size), old, new, ignored=ignored, mbr=mbr, remnants=remnants, apart=apart)
+        if len(left_alone) == 2:
+            raise TableError(
+                f"{self.path}: neither copy may be written ('gptctl verify' tells why); nothing was written"
+            )
+        if state.table is None or structures(state.table) != structures(new):
+            check_room(self.path, new)
+        check_places(self.path, new, left_alone, _ignored(state))
+        epochs = self._plan(state, new, None if mbr_first and PRIMARY in left_alone else mbr, mbr_first, left_alone)
+        check_writes(self.path, new, epochs)
         fd = self._block_fd()
         moved = fd is not None and _extents(state.table) != _extents(new)
         if fd is not None and moved:
             check_unused(fd, self.path, new)
-        self._execute(epochs, size)
+        self._execute(epochs, new.sector_size)
         if moved:
             self.tell_kernel(new)
         return epochs
 
-    def _carry_out(self, steps: Iterable[Iterable[Region]], sector_size: int) -> Sequence[Epoch]:
-        window = self._window or Window(self.device)
-        return self._execute(plan_regions(window.sectors(sector_size), sector_size, steps), sector_size)
+    def _plan(
+        self, state: State, new: Table, mbr: bytes | None, mbr_first: bool, left_alone: Collection[str]
+    ) -> Sequence[Epoch]:
+        window, size = self._window or Window(self.device), new.sector_size
+        read, old = window.sectors(size), state.table if state.sector_size == size else None
+        remnants: Sequence[Region] = ()
+        if mbr is not None:
+            from gptlib.remnants import find_remnants
+
+            remnants = find_remnants(window, new, *([old] if mbr_first and old is not None else []))
+        if old is not None and state.findings and (left_alone or state.left_alone or not is_writable(old)):
+            from gptlib.salvage import plan_salvage
+
+            steps = plan_salvage(self.path, state, old, new, left_alone)
+            return plan_regions(read, size, [remnants, *steps, [] if mbr is None else [(0, mbr)]])
+        apart = state.table is not None and state.table.array_shape != new.array_shape
+        return plan_write(
+            read,
+            old,
+            new,
+            sound=not state.findings,
+            ignored=left_alone,
+            mbr=mbr,
+            mbr_first=mbr_first,
+            remnants=remnants,
+            apart=apart,
+        )
+
+    def _carry_out(self, steps: Iterable[Iterable[Region]], state: State) -> Sequence[Epoch]:
+        window, size = self._window or Window(self.device), state.sector_size
+        epochs = plan_regions(window.sectors(size), size, steps)
+        if state.table is not None:
+            check_writes(self.path, state.table, epochs)
+        return self._execute(epochs, size)
 
     def _execute(self, epochs: Sequence[Epoch], sector_size: int) -> Sequence[Epoch]:
         self._state = self._window = None
@@ -265,6 +326,37 @@ class Disk:
 
     def _block_fd(self) -> int | None:
         return self.device.fd if isinstance(self.device, BlockDevice) else None
+
+
+def _ignored(state: State) -> set[str]:
+    return {copy.where for copy in (state.primary, state.backup) if copy.ignored}
+
+
+def _may_move(state: State, old: Table) -> bool:
+    """Whether the other copy can be the table for as long as the backup moves: there is one, and it has a place."""
+    if old.backup_lba == state.total_sectors - 1:
+        return True
+    is_free = is_outside_partitions(old) or old.backup_lba >= state.total_sectors
+    return PRIMARY not in state.left_alone and is_free
+
+
+def _is_damaged(state: State) -> bool:
+    """Whether there is something to repair but for the place of the backup."""
+    return not (state.primary.valid and state.backup.valid) or any(f.code == "copies-differ" for f in state.findings)
+
+
+def _occupied(state: State, *, moved: bool) -> set[str]:
+    """The copies that are left alone by a write which moves the backup to the end of the disk, or does not."""
+    return set(state.left_alone) - ({BACKUP} if moved and _has_place(state) else set())
+
+
+def _has_place(state: State) -> bool:
+    """Whether the disk reaches as far as the backup: else what was found is what stands where it would go."""
+    return state.table is not None and state.table.backup_lba < state.total_sectors
+
+
+def _notices(state: State, occupied: Collection[str]) -> tuple[str, ...]:
+    return tuple(f"{f.where}: {f.message}" for f in state.findings if f.code == "occupied" and f.where in occupied)
 
 
 def _extents(table: Table | None) -> dict[int, tuple[int, int]] | None:

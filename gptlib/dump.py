@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gptlib.attributes import Attributes
 from gptlib.errors import GptError, InvalidValueError
 from gptlib.guid import Guid
-from gptlib.mbr import protective_mbr
+from gptlib.mbr import classify, protective_mbr
 from gptlib.partition import MIN_ENTRY_SIZE, EntryArray, Partition, encode_partition
 from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, REVISION, SECTOR_SIZES, Table, valid_entry_size
 from gptlib.types import type_guid, type_name
@@ -42,6 +42,9 @@ class Dump(NamedTuple):
 
     table: Table
     mbr: bytes
+
+    def __repr__(self) -> str:
+        return f"<Dump: {self.table!r}, MBR {classify(self.mbr)}>"
 
 
 def dump_text(dump: Dump) -> str:
@@ -192,7 +195,8 @@ class _Reader:
             primary_tail=_tail(header.get("primary-tail", ""), sector_size),
             backup_tail=_tail(header.get("backup-tail", ""), sector_size),
         )
-        _check(table)
+        if not HEADER_SIZE <= table.header_size <= sector_size:
+            raise InvalidValueError(f"the header size cannot be {table.header_size}")
         code = bytes.fromhex(mbr.get("code", ""))
         usual = protective_mbr(b"", table.total_sectors)[_CODE:]
         rest = bytes.fromhex(mbr["rest"]) if "rest" in mbr else usual
@@ -222,25 +226,6 @@ def _entry(words: dict[str, str]) -> bytes:
     )
     first = int(words["start"])
     name = _unquote(words["label"])
-    partition = Partition(
-        type_guid(words["type"]), Guid.parse(words["guid"]), first, first + int(words["size"]) - 1, attributes, name
-    )
+    last = first + int(words["size"]) - 1
+    partition = Partition._make((type_guid(words["type"]), Guid.parse(words["guid"]), first, last, attributes, name))
     return encode_partition(partition, legal=False) + bytes.fromhex(words.get("tail", ""))
-
-
-def _check(table: Table) -> None:
-    numbers = {
-        "sectors": table.total_sectors,
-        "first usable sector": table.first_usable_lba,
-        "last usable sector": table.last_usable_lba,
-        "primary entries": table.primary_entries_lba,
-        "backup entries": table.backup_entries_lba,
-        "backup header": table.backup_lba,
-        "reserved field": table.reserved << 32,
-        "revision": table.revision << 32,
-    }
-    for name, number in numbers.items():
-        if not 0 <= number < 1 << 64:
-            raise InvalidValueError(f"the {name} cannot be {number}")
-    if not HEADER_SIZE <= table.header_size <= table.sector_size:
-        raise InvalidValueError(f"the header size cannot be {table.header_size}")

@@ -24,7 +24,9 @@ class Guid(bytes):
     __slots__ = ()
 
     def __new__(cls, data: bytes) -> Self:
-        """Take 16 on-disk bytes. Raises InvalidValueError for any other length."""
+        """Take 16 on-disk bytes. Raises InvalidValueError for anything else."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise InvalidValueError(f"{data!r} are no bytes; Guid.parse reads the text of a GUID")
         if len(data) != 16:
             raise InvalidValueError(f"a GUID has 16 bytes, not {len(data)}")
         return super().__new__(cls, data)
@@ -32,11 +34,11 @@ class Guid(bytes):
     @classmethod
     def parse(cls, text: str) -> Guid:
         """Read ``XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX`` in either case. Raises InvalidValueError."""
-        digits = text.replace("-", "")
+        digits = text.replace("-", "") if isinstance(text, str) else ""
         if (
-            len(text) != 36
+            len(digits) != 32
+            or len(text) != 36
             or any(text[at] != "-" for at in _DASHES)
-            or len(digits) != 32
             or not _HEX.issuperset(digits)
         ):
             raise InvalidValueError(f"{text!r} is no GUID; expected 8-4-4-4-12 hexadecimal digits")

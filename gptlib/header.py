@@ -50,6 +50,15 @@ def header_crc(sector: bytes, size: int) -> int:
     return crc32(sector[:_CRC_AT] + b"\0\0\0\0" + sector[_CRC_END:size])
 
 
+def is_intact(sector: bytes, lba: int) -> bool:
+    """Whether a sector holds a header, of whatever signature, with the right CRC, that says that it stands in ``lba``."""
+    header = decode_header(sector)
+    size = header.header_size
+    return (
+        _HEADER.size <= size <= len(sector) and header_crc(sector, size) == header.header_crc32 and header.my_lba == lba
+    )
+
+
 def encode_header(table: Table, *, primary: bool) -> bytes:
     """The sector of the primary or backup header of a table, with its CRC."""
     if primary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptlib._record import Record
 from gptlib.crc import crc32_of_array
 from gptlib.errors import ReadError
-from gptlib.findings import ERROR, NOTE, Finding
+from gptlib.findings import ERROR, NOTE, WARNING, Finding
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, decode_header, header_crc
 from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, array_sectors, valid_entry_size
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from gptlib.window import Window
 
-PRIMARY, BACKUP = "primary", "backup"
 _USED_SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE)
 
 
@@ -32,6 +31,12 @@ class Copy(Record):
     ignored: bool
     findings: tuple[Finding, ...]
 
+    def __repr__(self) -> str:
+        found = (
+            "ignored" if self.ignored else "valid" if self.valid else "; ".join(map(str, self.findings)) or "not valid"
+        )
+        return f"<Copy: {self.where} in sector {self.lba}, {found}>"
+
     @property
     def valid(self) -> bool:
         """Whether header and entries are complete and belong together."""
@@ -43,11 +48,11 @@ class Copy(Record):
         return self.header_ok and self.header is not None and self.header.signature == LEGACY_SIGNATURE
 
 
-def _header_errors(header: Header, sector: bytes, where: str, lba: int, total: int) -> list[Finding]:
-    errors: list[Finding] = []
+def _header_findings(header: Header, sector: bytes, where: str, lba: int, total: int) -> list[Finding]:
+    found: list[Finding] = []
 
-    def error(code: str, message: str) -> None:
-        errors.append(Finding(code, ERROR, where, message))
+    def error(code: str, message: str, severity: str = ERROR) -> None:
+        found.append(Finding(code, severity, where, message))
 
     size, entry_size = header.header_size, header.entry_size
     if header.revision >> 16 != 1:
@@ -64,20 +69,22 @@ def _header_errors(header: Header, sector: bytes, where: str, lba: int, total: i
         error("entry-count", f"{header.entry_count} entries of {entry_size} bytes are not plausible")
     else:
         _check_ranges(header, len(sector), total, error)
-    return errors
+    return found
 
 
-def _check_ranges(header: Header, sector_size: int, total: int, error: Callable[[str, str], None]) -> None:
+def _check_ranges(header: Header, sector_size: int, total: int, error: Callable[..., None]) -> None:
     first, last, start = header.first_usable_lba, header.last_usable_lba, header.entries_lba
     end = start + array_sectors(header.entry_count * header.entry_size, sector_size) - 1
     if not 2 < first <= last + 1:
         error("usable-range", f"usable sectors are said to be {first} to {last}")
     if start < 2 or end >= total:
         error("entries-range", f"entries in sectors {start} to {end} lie outside the disk (2 to {total - 1})")
-    elif start <= last and first <= end:
-        error("entries-range", f"entries in sectors {start} to {end} lie among the partitions' ({first} to {last})")
     elif start <= header.my_lba <= end:
         error("entries-range", f"entries in sectors {start} to {end} cover their own header")
+    elif start <= last and first <= end:
+        # An array that was moved for a boot loader, by sgdisk -j say: unusual, but where the header says that it is.
+        message = f"entries in sectors {start} to {end} lie among the partitions' ({first} to {last})"
+        error("entries-among-partitions", message, WARNING)
 
 
 def judge_copy(window: Window, where: str, lba: int, sector_size: int, twin: Copy | None = None) -> Copy:
@@ -93,25 +100,25 @@ def judge_copy(window: Window, where: str, lba: int, sector_size: int, twin: Cop
     if not sector.startswith(_USED_SIGNATURES):
         return _without_header(where, lba, sector)
     header = decode_header(sector)
-    errors = _header_errors(header, sector, where, lba, window.size // sector_size)
-    if errors:
-        return Copy(where, lba, sector, header, False, b"", False, False, tuple(errors))
+    found = tuple(_header_findings(header, sector, where, lba, window.size // sector_size))
+    if any(finding.severity == ERROR for finding in found):
+        return Copy(where, lba, sector, header, False, b"", False, False, found)
     try:
         entries = window.get(header.entries_lba * sector_size, header.entry_count * header.entry_size)
     except ReadError as error:
         message = f"the entries in sector {header.entries_lba} cannot be read ({error})"
         finding = Finding("unreadable", ERROR, where, message)
-        return Copy(where, lba, sector, header, True, b"", False, False, (finding,))
+        return Copy(where, lba, sector, header, True, b"", False, False, (*found, finding))
     if twin is not None and twin.entries_ok and twin.header is not None and twin.entries == entries:
         # From here on they are one object: to compare them again costs nothing.
         entries, crc = twin.entries, twin.header.entries_crc32
     else:
         crc = crc32_of_array(entries)
     if crc == header.entries_crc32:
-        return Copy(where, lba, sector, header, True, entries, True, False, ())
+        return Copy(where, lba, sector, header, True, entries, True, False, found)
     message = f"entries do not have the CRC {header.entries_crc32:#010x} that the header names"
     finding = Finding("entries-crc", ERROR, where, message)
-    return Copy(where, lba, sector, header, True, entries, False, False, (finding,))
+    return Copy(where, lba, sector, header, True, entries, False, False, (*found, finding))
 
 
 def _without_header(where: str, lba: int, sector: bytes) -> Copy:

@@ -11,9 +11,9 @@ import fcntl
 import os
 from struct import pack
 
-from gptlib._files import base_name, exists, names_in, read_text, real_path
 from gptlib._record import Record
 from gptlib.errors import GptError
+from gptlib.nodes import DEV, SYSFS, attribute, entry_of, member_of, node_of, partitions_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # linux/blkpg.h
 BLKPG, ADD, DELETE, RESIZE = 0x1269, 1, 2, 3
 _SYSFS_SECTOR = 512
-_SYSFS = "/sys/dev/block"
 
 
 class KernelError(GptError):
@@ -38,11 +37,22 @@ class KernelError(GptError):
 
 
 class PartitionInUseError(GptError):
-    """A partition that would be removed or moved is mounted or held otherwise. Nothing was written."""
+    """A partition that would be removed, moved or made smaller is mounted or held otherwise. Nothing was written."""
 
-    def __init__(self, path: str, index: int) -> None:
-        super().__init__(f"{path}: partition {index} is in use and cannot be removed or moved; unmount it first")
+    def __init__(self, path: str, index: int, change: str) -> None:
+        super().__init__(f"{path}: partition {index} is in use and cannot be {change}; unmount it first")
         self.path, self.index = path, index
+
+
+class StaleViewError(GptError):
+    """The kernel has a partition in another place than the table. Nothing was written."""
+
+    def __init__(self, path: str, index: int, known: str, wanted: str) -> None:
+        super().__init__(
+            f"{path}: partition {index} is {wanted} in the table, but the kernel has it as {known}: what is written through its "
+            f"node would go elsewhere; make the kernel read the table again (gptctl repair {path}, or a reboot)"
+        )
+        self.path, self.index, self.known, self.wanted = path, index, known, wanted
 
 
 class Extent(Record):
@@ -60,22 +70,52 @@ class Step(Record):
     extent: Extent
 
 
-def kernel_view(rdev: int, *, sysfs: str = _SYSFS) -> dict[int, Extent] | None:
+def kernel_view(rdev: int, *, sysfs: str = SYSFS) -> dict[int, Extent] | None:
     """The partitions that the kernel knows of the disk with this device number, or None where sysfs does not tell."""
-    disk = f"{sysfs}/{os.major(rdev)}:{os.minor(rdev)}"
-    if not exists(disk):
+    entry = entry_of(rdev, sysfs=sysfs)
+    if entry is None:
         return None
-    known = {}
-    for name in names_in(disk):
-        values = []
-        for attribute in ("partition", "start", "size"):
-            path = f"{disk}/{name}/{attribute}"
-            if not exists(path):
-                break
-            values.append(int(read_text(path)))
-        else:
-            known[values[0]] = Extent(values[1] * _SYSFS_SECTOR, values[2] * _SYSFS_SECTOR)
-    return known
+    found = {number: extent_of(folder) for number, folder in partitions_of(entry)}
+    return {number: extent for number, extent in found.items() if extent is not None}
+
+
+def extent_of(folder: str) -> Extent | None:
+    """The place of the partition with this folder in sysfs; None where it is only half there."""
+    start, size = attribute(folder, "start"), attribute(folder, "size")
+    return None if start is None or size is None else Extent(int(start) * _SYSFS_SECTOR, int(size) * _SYSFS_SECTOR)
+
+
+def check_view(path: str, disk: int, node: int, table: Table, number: int, *, sysfs: str = SYSFS) -> None:
+    """Refuse the open node of a partition that is not partition ``number`` of the open disk, where the table has it.
+
+    ``disk`` and ``node`` are device numbers, of the open files and not of names. Raises StaleViewError.
+    """
+    partition, size = table.partition(number), table.sector_size
+    wanted = Extent(partition.first_lba * size, partition.sectors * size)
+    entry = entry_of(node, sysfs=sysfs)
+    member = None if entry is None else member_of(entry)
+    if entry is None or member is None or (member.disk, member.number) != (entry_of(disk, sysfs=sysfs), number):
+        raise StaleViewError(path, number, "another device", _in_words(wanted, size))
+    known = extent_of(entry) or _mapped_extent(entry, node, disk)
+    if known != wanted:
+        raise StaleViewError(path, number, _in_words(known, size), _in_words(wanted, size))
+
+
+def _mapped_extent(entry: str, node: int, disk: int) -> Extent | None:
+    from gptlib.mapper import linear_start
+
+    start, size = linear_start(node, disk), attribute(entry, "size")
+    return None if start is None or size is None else Extent(start * _SYSFS_SECTOR, int(size) * _SYSFS_SECTOR)
+
+
+def _in_words(extent: Extent | None, size: int) -> str:
+    if extent is None:
+        return "a part of the disk that it does not tell"
+    first, rest = divmod(extent.start, size)
+    count, more = divmod(extent.length, size)
+    if rest or more:
+        return f"bytes {extent.start} to {extent.start + extent.length - 1}"
+    return f"sectors {first} to {first + count - 1}"
 
 
 def plan_sync(known: dict[int, Extent], table: Table) -> Iterator[Step]:
@@ -92,22 +132,34 @@ def plan_sync(known: dict[int, Extent], table: Table) -> Iterator[Step]:
         yield Step(ADD, index, wanted[index])
 
 
-def check_unused(fd: int, path: str, table: Table, *, sysfs: str = _SYSFS, dev: str = "/dev") -> None:
-    """Refuse a table that takes a partition away from whoever uses it. Raises PartitionInUseError."""
+def check_unused(fd: int, path: str, table: Table, *, sysfs: str = SYSFS, dev: str = DEV) -> None:
+    """Refuse a table that takes a partition, or the end of one, away from whoever uses it. Raises PartitionInUseError.
+
+    Growing a partition in use is allowed: whoever uses it goes on using the part that it knows.
+    """
     rdev = os.fstat(fd).st_rdev
-    for step in plan_sync(kernel_view(rdev, sysfs=sysfs) or {}, table):
-        if step.operation == DELETE and _in_use(f"{dev}/{_node_name(rdev, step.number, sysfs)}"):
-            raise PartitionInUseError(path, step.number)
+    known = kernel_view(rdev, sysfs=sysfs) or {}
+    for step in plan_sync(known, table):
+        change = _taken_away(step, known)
+        if change and _in_use(rdev, step.number, sysfs, dev):
+            raise PartitionInUseError(path, step.number, change)
 
 
-def _node_name(rdev: int, number: int, sysfs: str) -> str:
-    disk = real_path(f"{sysfs}/{os.major(rdev)}:{os.minor(rdev)}")
-    name = base_name(disk)
-    # Names with a slash (cciss/c0d0) have a '!' in sysfs; those that end in a digit get a 'p'.
-    return f"{name.replace('!', '/')}{'p' if name[-1].isdigit() else ''}{number}"
+def _taken_away(step: Step, known: dict[int, Extent]) -> str:
+    """What a step takes from the users of a partition, in words; empty where that is nothing."""
+    if step.operation == DELETE:
+        return "removed or moved"
+    if step.operation == RESIZE and step.extent.length < known[step.number].length:
+        return f"made smaller (from {known[step.number].length} to {step.extent.length} bytes)"
+    return ""
 
 
-def _in_use(node: str) -> bool:
+def _in_use(rdev: int, number: int, sysfs: str, dev: str) -> bool:
+    """Whether somebody has claimed the partition. One that cannot be asked, for want of a node, counts as claimed."""
+    folder = dict(partitions_of(entry_of(rdev, sysfs=sysfs) or "")).get(number)
+    node = None if folder is None else node_of(folder, dev=dev)
+    if node is None:
+        return folder is not None
     try:
         os.close(os.open(node, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
     except OSError as error:
@@ -120,9 +172,14 @@ def sync_kernel(fd: int, path: str, table: Table) -> list[Step]:
 
     Where sysfs does not tell what the kernel knows (it is not mounted), nothing is done.
     """
-    known = kernel_view(os.fstat(fd).st_rdev)
+    rdev = os.fstat(fd).st_rdev
+    known = kernel_view(rdev)
     steps = [] if known is None else list(plan_sync(known, table))
     for step in steps:
+        # The kernel itself refuses to remove what is in use, but cuts off the end of what is mounted.
+        change = _taken_away(step, known or {}) if step.operation == RESIZE else ""
+        if change and _in_use(rdev, step.number, SYSFS, DEV):
+            raise KernelError(path, step.number, f"it is in use and cannot be {change}")
         _blkpg(fd, path, step)
     return steps
 

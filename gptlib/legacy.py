@@ -6,13 +6,49 @@ primary for a table. ``IGNOREME`` takes the primary out of use altogether, for f
 
 from __future__ import annotations
 
+from gptlib.errors import TableError
 from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, encode_header, header_crc
+from gptlib.occupied import occupied_places
+from gptlib.placement import check_places
+from gptlib.plan import copy_regions
+from gptlib.structures import BACKUP, PRIMARY
 from gptlib.table import HEADER_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from gptlib.plan import Region
+    from gptlib.reading import State
     from gptlib.table import Table
+    from gptlib.window import Window
+
+
+def plan_mode(
+    path: str, window: Window, state: State, mode: Literal["legacy", "ignore-primary", "efi-part"]
+) -> list[list[Region]]:
+    """The steps into a mode, or back to ``efi-part``, for a disk of which ``state.table`` is read.
+
+    Raises TableError where the backup, the only table of both modes, is not valid or not where it is looked for, and where a
+    copy has no place or something that is not ours stands in it.
+    """
+    table = state.table
+    if table is None:
+        raise TypeError("Disk.read() gives a table or raises")
+    at_end = table.backup_lba == state.total_sectors - 1
+    if mode != "efi-part" and not (state.backup.valid and at_end):
+        reason = "not in the last sector" if state.backup.valid else "not valid"
+        raise TableError(f"{path}: the backup is {reason} and cannot be left as the only table; repair it first")
+    check_places(path, table)
+    for finding in occupied_places(window, state, ignored=mode == "efi-part"):
+        raise TableError(f"{path}: {finding.where}: {finding.message}; nothing was written")
+    if mode == "efi-part":
+        return plan_efi_part(table)
+    # The backup is all that will be read: it is first brought into line.
+    steps = copy_regions(table, (PRIMARY,)) if state.source != BACKUP else []
+    if mode == "legacy":
+        return [*steps, *plan_legacy(table, primary_ignored=state.primary.ignored)]
+    return steps if state.primary.ignored else [*steps, *plan_ignore_primary(table)]
 
 
 def plan_legacy(table: Table, *, primary_ignored: bool) -> list[list[Region]]:
@@ -20,7 +56,8 @@ def plan_legacy(table: Table, *, primary_ignored: bool) -> list[list[Region]]:
 
     The backup, which must be valid, keeps its entries: it is the table from now on. A primary marked IGNOREME stays that.
     """
-    backup, primary = (_signed(encode_header(table, primary=one), LEGACY_SIGNATURE) for one in (False, True))
+    size = table.header_size
+    backup, primary = (_signed(encode_header(table, primary=one), LEGACY_SIGNATURE, size) for one in (False, True))
     steps: list[list[Region]] = [[(table.backup_lba, backup)]]
     if not primary_ignored:
         steps += [[(1, primary)], [(table.primary_entries_lba, bytes(table.sector_size))]]
@@ -32,7 +69,7 @@ def plan_efi_part(table: Table) -> list[list[Region]]:
     return [
         [(table.primary_entries_lba, table.entries)],
         [(1, encode_header(table, primary=True))],
-        [(table.backup_lba, encode_header(table, primary=False))],
+        [(table.backup_entries_lba, table.entries), (table.backup_lba, encode_header(table, primary=False))],
     ]
 
 
@@ -41,6 +78,6 @@ def plan_ignore_primary(table: Table) -> list[list[Region]]:
     return [[(1, _signed(bytes(table.sector_size), IGNORED_SIGNATURES[0]))]]
 
 
-def _signed(sector: bytes, signature: bytes) -> bytes:
+def _signed(sector: bytes, signature: bytes, size: int = HEADER_SIZE) -> bytes:
     sector = signature + sector[len(signature) :]
-    return sector[:16] + header_crc(sector, HEADER_SIZE).to_bytes(4, "little") + sector[20:]
+    return sector[:16] + header_crc(sector, size).to_bytes(4, "little") + sector[20:]

@@ -16,9 +16,18 @@ _RECORDS_AT, _RECORDS_END = 446, 510
 _OS_TYPE_AT = 4
 
 
+_FILE_SYSTEMS = ((3, b"NTFS    "), (3, b"EXFAT   "), (54, b"FAT"), (82, b"FAT32"))
+"""Where the boot sector of a file system that was made on the whole disk has its name; it ends in 0xAA55 too."""
+
+
+def has_signature(block: bytes) -> bool:
+    """Whether the first 512 bytes of a disk end in 0xAA55, as an MBR and the boot sectors of file systems do."""
+    return int.from_bytes(block[_RECORDS_END:MBR_BYTES], "little") == SIGNATURE
+
+
 def _types(block: bytes) -> bytes:
     """The types of the four partition records, 0 for an unused one; none where there is no MBR."""
-    if len(block) < MBR_BYTES or int.from_bytes(block[_RECORDS_END:MBR_BYTES], "little") != SIGNATURE:
+    if not has_signature(block):
         return b""
     return block[_RECORDS_AT + _OS_TYPE_AT : _RECORDS_END : _RECORD.size]
 
@@ -26,21 +35,19 @@ def _types(block: bytes) -> bytes:
 def classify(block: bytes) -> str:
     """What the first 512 bytes of a disk are.
 
-    ``absent`` (no signature 0xAA55, or no records), ``protective``, ``hybrid`` (0xEE beside others) or ``foreign`` (no 0xEE).
+    ``absent`` (no signature 0xAA55, or no records), ``protective``, ``hybrid`` (0xEE beside others) or ``foreign`` (no 0xEE,
+    or the boot sector of a file system).
     """
     types = set(_types(block)) - {0}
-    if not types:
-        return ABSENT
     if PROTECTIVE_TYPE not in types:
-        return FOREIGN
+        file_system = has_signature(block) and any(block.startswith(name, at) for at, name in _FILE_SYSTEMS)
+        return FOREIGN if types or file_system else ABSENT
     return PROTECTIVE if types == {PROTECTIVE_TYPE} else HYBRID
 
 
 def protected_sectors(block: bytes) -> int:
     """What the protective record of an MBR that is ``protective`` or ``hybrid`` gives as its size."""
-    number = _types(block).index(PROTECTIVE_TYPE)
-    *_, size = _RECORD.unpack_from(block, _RECORDS_AT + number * _RECORD.size)
-    return int(size)
+    return _record(block, _types(block).index(PROTECTIVE_TYPE))[-1]
 
 
 def protective_size(total_sectors: int) -> int:
@@ -49,12 +56,26 @@ def protective_size(total_sectors: int) -> int:
 
 
 def protective_mbr(block: bytes, total_sectors: int) -> bytes:
-    """A protective MBR of 512 bytes for a disk of ``total_sectors``; boot code and disk signature of ``block`` stay."""
-    size = protective_size(total_sectors)
+    """A protective MBR of 512 bytes for a disk of ``total_sectors``; boot code and disk signature of ``block`` stay.
+
+    So does what an MBR that is ``protective`` already has beside the end of the disk: the boot indicator (parted's
+    ``pmbr_boot``: a BIOS that wants an active partition starts the boot code for it), the start in CHS, the place of the
+    record among the four, and whatever stands in the unused ones.
+    """
     # CHS 0/0/2 up to the end, or FF FF FF where CHS cannot express it: UEFI 2.10 table 5.4.
-    record = _RECORD.pack(0, b"\x00\x02\x00", PROTECTIVE_TYPE, _ending_chs(total_sectors), 1, size)
+    records, number, boot, start = bytes(_RECORDS_END - _RECORDS_AT), 0, 0, b"\x00\x02\x00"
+    if classify(block) == PROTECTIVE:
+        records, number = block[_RECORDS_AT:_RECORDS_END], _types(block).index(PROTECTIVE_TYPE)
+        boot, start, *_ = _record(block, number)
+    record = _RECORD.pack(boot, start, PROTECTIVE_TYPE, _ending_chs(total_sectors), 1, protective_size(total_sectors))
+    at = number * _RECORD.size
     kept = block[:_RECORDS_AT].ljust(_RECORDS_AT, b"\0")
-    return kept + record + bytes(48) + SIGNATURE.to_bytes(2, "little")
+    return kept + records[:at] + record + records[at + _RECORD.size :] + SIGNATURE.to_bytes(2, "little")
+
+
+def _record(block: bytes, number: int) -> tuple[int, bytes, int, bytes, int, int]:
+    boot, start, kind, end, first, size = _RECORD.unpack_from(block, _RECORDS_AT + number * _RECORD.size)
+    return boot, start, kind, end, first, size
 
 
 def _ending_chs(total_sectors: int) -> bytes:

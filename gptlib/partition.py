@@ -5,16 +5,17 @@ from __future__ import annotations
 from _codecs import utf_16_le_decode, utf_16_le_encode
 from struct import Struct, iter_unpack
 
-from gptlib._record import Record
+from gptlib._record import CheckedRecord
+from gptlib._values import MAX_LBA, check_kind, check_number
 from gptlib.attributes import Attributes
 from gptlib.crc import crc32_of_array
-from gptlib.errors import InvalidValueError
+from gptlib.errors import InvalidValueError, TableError
 from gptlib.guid import Guid
 from gptlib.layout.compiled import ENTRY_FORMAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from typing import Self
 
 _ENTRY = Struct(ENTRY_FORMAT)
@@ -24,8 +25,12 @@ _ATTRIBUTES_AT, _ATTRIBUTES_END = 48, 56
 _NAME_BYTES = 72
 
 
-class Partition(Record):
-    """A used entry. LBAs count logical sectors of the disk; ``last_lba`` is the last sector that belongs to it."""
+class Partition(CheckedRecord):
+    """A used entry. LBAs count logical sectors of the disk; ``last_lba`` is the last sector that belongs to it.
+
+    Raises InvalidValueError for what no entry can hold, and for one that ends before it starts. What a damaged disk holds can be
+    read and shown all the same, and its attributes changed.
+    """
 
     type_guid: Guid
     unique_guid: Guid
@@ -34,6 +39,20 @@ class Partition(Record):
     attributes: Attributes = Attributes(0)
     name: str = ""
     """All 36 UTF-16 code units without trailing NULs, lone surrogates included, so that they round-trip exactly."""
+
+    def _check(self, given: Collection[str]) -> None:
+        if "type_guid" in given:
+            check_kind("type", self.type_guid, Guid)
+            _check_type(self.type_guid)
+        if "unique_guid" in given:
+            check_kind("unique GUID", self.unique_guid, Guid)
+        if "first_lba" in given or "last_lba" in given:
+            _check_place(self.first_lba, self.last_lba)
+        if "attributes" in given:
+            check_kind("attributes", self.attributes, Attributes)
+        if "name" in given:
+            check_kind("label", self.name, str)
+            _encode_name(self.name)
 
     @property
     def label(self) -> str:
@@ -46,22 +65,36 @@ class Partition(Record):
         return self.last_lba - self.first_lba + 1
 
 
+def _check_type(guid: Guid) -> None:
+    if guid.is_zero:
+        raise InvalidValueError("the zero GUID is the mark of an unused entry; it is no partition type")
+
+
+def _check_place(first: int, last: int) -> None:
+    check_number("first sector", first)
+    check_number("last sector", last)
+    if first > last:
+        raise InvalidValueError(f"a partition from sector {first} to {last} cannot be: it would end before it starts")
+
+
+def _encode_name(name: str) -> bytes:
+    encoded = utf_16_le_encode(name, "surrogatepass")[0]
+    if len(encoded) > _NAME_BYTES:
+        label = name.partition("\0")[0]
+        raise InvalidValueError(f"the label {label!r} has {len(encoded) // 2} UTF-16 units; at most 36 fit")
+    return encoded
+
+
 def encode_partition(partition: Partition, *, legal: bool = True) -> bytes:
     """The 128 bytes of the entry. Raises InvalidValueError for an LBA or a name that does not fit.
 
     Without ``legal``, a partition that ends before it starts is encoded too, as a damaged table may hold one.
     """
-    name = utf_16_le_encode(partition.name, "surrogatepass")[0]
-    if len(name) > _NAME_BYTES:
-        raise InvalidValueError(f"the label {partition.label!r} has {len(name) // 2} UTF-16 units; at most 36 fit")
-    first, last = partition.first_lba, partition.last_lba
-    if not 0 <= min(first, last) <= max(first, last) < 1 << 64 or (legal and first > last):
-        raise InvalidValueError(f"a partition from sector {partition.first_lba} to {partition.last_lba} cannot be")
-    if partition.type_guid.is_zero:
-        raise InvalidValueError("the zero GUID is the mark of an unused entry; it is no partition type")
-    return _ENTRY.pack(
-        partition.type_guid, partition.unique_guid, partition.first_lba, partition.last_lba, partition.attributes, name
-    )
+    kind, unique, first, last, attributes, name = partition
+    _check_type(kind)
+    # One that was read from a damaged disk.
+    _check_place(first, last) if legal else _check_place(min(first, last), max(first, last))
+    return _ENTRY.pack(kind, unique, first, last, attributes, _encode_name(name))
 
 
 def _decode(first: bytes, unique: bytes, start: int, end: int, bits: int, name: bytes) -> Partition:
@@ -79,7 +112,10 @@ class EntryArray(bytes):
     _crc32: int | None
 
     def __new__(cls, data: bytes | bytearray, entry_size: int = MIN_ENTRY_SIZE, known_crc32: int | None = None) -> Self:
-        """Wrap ``data``, whose length is a multiple of ``entry_size`` (128 * 2^n bytes), and whose CRC may be known."""
+        """Wrap ``data``, whose CRC may be known. Raises InvalidValueError unless it is made of entries of 128 * 2^n bytes."""
+        check_number("entry size", entry_size, MIN_ENTRY_SIZE)
+        if entry_size & (entry_size - 1) or not data or len(data) % entry_size:
+            raise InvalidValueError(f"{len(data)} bytes are no entries of {entry_size} bytes; sizes are 128 * 2^n")
         self = super().__new__(cls, data)
         self.entry_size = entry_size
         self._partitions, self._crc32 = None, known_crc32
@@ -93,6 +129,9 @@ class EntryArray(bytes):
         return not self == other
 
     __hash__ = bytes.__hash__
+
+    def __repr__(self) -> str:
+        return f"<EntryArray: {len(self.partitions)} of {self.capacity} entries of {self.entry_size} bytes used>"
 
     @property
     def crc32(self) -> int:
@@ -126,25 +165,39 @@ class EntryArray(bytes):
                 yield index, fields
 
     def is_used(self, index: int) -> bool:
-        """Whether there is an entry of this number, and a partition in it."""
+        """Whether there is an entry of this number, and a partition in it. Raises InvalidValueError for what is no number."""
+        check_number("number of a partition", index, -MAX_LBA)
         at = (index - 1) * self.entry_size
         return 0 <= at < len(self) and not self.startswith(_UNUSED, at)
 
     def entry(self, index: int) -> Partition:
-        """Entry ``index`` whatever it holds; an unused one has the zero GUID as its type."""
-        at = (index - 1) * self.entry_size
+        """Entry ``index`` whatever it holds; an unused one has the zero GUID as its type. Raises TableError for none."""
+        at = self._place(index)
         return _decode(*_ENTRY.unpack_from(self, at))
 
+    def _place(self, index: int) -> int:
+        check_number("number of a partition", index, -MAX_LBA)
+        if not 1 <= index <= self.capacity:
+            raise TableError(f"there is no entry {index}; this table has entries 1 to {self.capacity}")
+        return (index - 1) * self.entry_size
+
     def with_attributes(self, index: int, attributes: Attributes) -> EntryArray:
-        """A copy in which entry ``index`` has other attribute bits. The rest of it stays, be it as illegal as it may."""
-        at = (index - 1) * self.entry_size
+        """A copy in which entry ``index`` has other attribute bits. The rest of it stays, be it as illegal as it may.
+
+        Raises TableError when there is no such entry, InvalidValueError for anything but Attributes.
+        """
+        check_kind("attributes", attributes, Attributes)
+        at = self._place(index)
         changed = bytearray(self)
         changed[at + _ATTRIBUTES_AT : at + _ATTRIBUTES_END] = attributes.to_bytes(8, "little")
         return EntryArray(changed, self.entry_size)
 
     def with_entry(self, index: int, partition: Partition | None) -> EntryArray:
-        """A copy with entry ``index`` replaced, or zeroed for None. The reserved tail of a used entry stays."""
-        at = (index - 1) * self.entry_size
+        """A copy with entry ``index`` replaced, or zeroed for None. The reserved tail of a used entry stays.
+
+        Raises TableError when there is no such entry, InvalidValueError for a partition that cannot be.
+        """
+        at = self._place(index)
         end = at + self.entry_size
         if partition is None:
             entry = bytes(self.entry_size)

@@ -8,22 +8,31 @@ H1/E1 are the primary header and entries, H2/E2 those of the backup. Every epoch
    while the primary is written, the backup is the new one. E2 and H2 are two epochs where the array changes its shape.
    Between the two, the headers that an old table for another sector size left behind are wiped: from here on the new
    backup is the only one that a prober finds.
-3. The protective MBR, where it has to be made or moved (creation, relocation): without it no reader looks at a new table.
+3. The protective MBR, where it has to be made or resized (creation, relocation): without it no reader looks at a new table.
+
+A table that lacks its protective MBR gets it at the end of the repair, before any change. Where there is none, the kernel,
+sfdisk and blkid see no table at all, and sgdisk reads one as long as both copies are whole: with a copy that does not have
+its CRC it offers a new, empty table. No order of writes spares it that, for a header and its entries are different sectors,
+of which one is written first. With the MBR it reads from every state, and the others see the old table, then the new one.
+A boot sector (it ends in 0x55AA) is not written over unasked, be it one without partitions.
 
 With the primary header written before its entries every known reader still boots from every state in between: GRUB
-refuses a disk whose entries run ahead of their primary header. Only sectors that change are written.
+refuses a disk whose entries run ahead of their primary header when the backup is new already. Only sectors that change
+are written. A table from which the slot that boots is removed is written entries first, the backup last: ``gptlib.order``.
 """
 
 from __future__ import annotations
 
 from gptlib._record import Record
 from gptlib.header import encode_header
-from gptlib.judge import BACKUP, PRIMARY
+from gptlib.structures import BACKUP, PRIMARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from gptlib.order import Order
+    from gptlib.partition import EntryArray
     from gptlib.table import Table
 
     ReadSectors = Callable[[int, int], bytes]
@@ -39,6 +48,9 @@ class Write(Record):
 
     lba: int
     data: bytes
+
+    def __repr__(self) -> str:
+        return f"Write(lba={self.lba}, {len(self.data)} bytes)"
 
 
 Epoch = tuple[Write, ...]
@@ -130,28 +142,62 @@ def plan_write(
     old: Table | None,
     new: Table,
     *,
+    sound: bool = False,
     ignored: Collection[str] = (),
     mbr: bytes | None = None,
+    mbr_first: bool = False,
     remnants: Collection[Region] = (),
     apart: bool = False,
 ) -> list[Epoch]:
     """The epochs that turn the disk into ``new``; empty when it is that already.
 
-    ``old`` is the table that can be read from the disk now, or None when there is none worth keeping. Copies named in
-    ``ignored`` (``primary``, ``backup``) are not written. ``mbr`` is the wanted first block, or None to leave it;
-    ``remnants`` are sectors to be written between the new backup and the new primary (see ``gptlib.remnants``). ``apart``
-    has E2 flushed before H2: sgdisk shows what stands behind an old array of another size when it finds H2 before all of E2.
+    ``old`` is the table that can be read from the disk now, or None when there is none worth keeping; ``sound`` says that
+    both of its copies are as they are to be. Copies named in ``ignored`` (``primary``, ``backup``) are not written. ``mbr``
+    is the wanted first block, or None to leave it; it is the last to be written, or with ``mbr_first``, for a disk that has
+    none, the last of the repair. ``remnants`` are sectors to be written before it, before the primary of the same table (see
+    ``gptlib.remnants``). ``apart`` has E2 flushed before H2: sgdisk shows what stands behind an old array of another size when
+    it finds H2 before all of E2.
     """
     plan = _Plan(read, new.sector_size)
-    for table in (new,) if old is None or old == new else (old, new):
-        for regions in _regions(table, ignored, apart=apart and table is new):
+    order = None if old is None or ignored else _order(old, new)
+    tables = [] if old is None or sound or old == new else [old]
+    if order is not None and order.via is not None:
+        tables.append(order.via)
+    tables.append(new)
+    found = tables[0] if mbr_first else new
+    for table in tables:
+        steps = copy_regions(table, ignored, apart=apart and table is new)
+        entries_first = order is not None and order.entries_first and table is new
+        if order is not None and table is not old:
+            steps = order.arrange(steps, table, entries_first=entries_first)
+        if table is found:
+            steps.insert(0 if entries_first else 1, list(remnants))
+            steps.append([] if mbr is None else [(0, mbr)])
+        for regions in steps:
             plan.add(regions)
-            if remnants and table is new:
-                plan.add(remnants)
-                remnants = ()
-    if mbr is not None:
-        plan.add([(0, mbr)])
     return plan.epochs
+
+
+def _order(old: Table, new: Table) -> Order | None:
+    """How to write ``new`` over ``old``; None for the usual way, as of every change of attributes in one sector."""
+    changed: list[int] = []
+    if old.array_shape == new.array_shape:
+        one, other, size = old.entries, new.entries, new.sector_size
+        changed = _differing(one, other, size)
+        if len(changed) < 2 and all(_same_guids(one, other, at, size) for at in changed):
+            return None
+    from gptlib.order import order_of
+
+    return order_of(old, new, changed)
+
+
+def _same_guids(one: EntryArray, other: EntryArray, at: int, size: int) -> bool:
+    """Whether the entries in the sector that starts at ``at`` have the unique GUIDs of those of ``other``."""
+    step = one.entry_size
+    return all(
+        one[place + 16 : place + 32] == other[place + 16 : place + 32]
+        for place in range(at // step * step, at + size, step)
+    )
 
 
 def plan_regions(read: ReadSectors, sector_size: int, steps: Iterable[Iterable[Region]]) -> list[Epoch]:
@@ -162,7 +208,8 @@ def plan_regions(read: ReadSectors, sector_size: int, steps: Iterable[Iterable[R
     return plan.epochs
 
 
-def _regions(table: Table, ignored: Collection[str], *, apart: bool) -> list[list[Region]]:
+def copy_regions(table: Table, ignored: Collection[str] = (), *, apart: bool = False) -> list[list[Region]]:
+    """The steps in which both copies of a table are written, less those that are ``ignored``."""
     epochs: list[list[Region]] = []
     if BACKUP not in ignored:
         entries, header = (

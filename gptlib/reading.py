@@ -6,10 +6,11 @@ from gptlib._record import Record
 from gptlib.crc import crc32_of_array
 from gptlib.findings import ERROR, NOTE, WARNING, Finding
 from gptlib.guid import Guid
-from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, decode_header, header_crc
-from gptlib.judge import BACKUP, PRIMARY, Copy, judge_copy
+from gptlib.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, is_intact
+from gptlib.judge import Copy, judge_copy
 from gptlib.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, classify, protected_sectors, protective_size
 from gptlib.partition import EntryArray
+from gptlib.structures import BACKUP, PRIMARY
 from gptlib.table import HEADER_SIZE, SECTOR_SIZES, Table, array_sectors
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 COMBINED = "combined"
 """Source of a table that took the header of one copy and the entries of the other."""
+_LARGEST_SECTOR = max(SECTOR_SIZES)
 _SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
 
 
@@ -38,6 +40,16 @@ class State(Record):
     table: Table | None
     source: str
     findings: tuple[Finding, ...]
+    left_alone: tuple[str, ...] = ()
+    """Copies (``primary``, ``backup``) in whose place something else stands: only ``repair`` by force writes them."""
+    end_signature: str = ""
+    """What stands at the end of a disk that was grown, where that is known; the backup then stays where it is."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<State: {self.total_sectors} sectors of {self.sector_size} bytes, MBR {self.mbr_kind}, {self.primary!r}, "
+            f"{self.backup!r}, from {self.source or 'neither'}: {self.table!r}>"
+        )
 
     @property
     def has_signature(self) -> bool:
@@ -65,18 +77,10 @@ def probe_sector_size(window: Window) -> int:
         for offset, lba in ((size, 1), (window.size - size, window.size // size - 1)):
             sector = window.peek(offset, size) if offset >= size else b""
             if sector.startswith(_SIGNATURES):
-                if _is_intact(sector, lba):
+                if is_intact(sector, lba):
                     return size
                 candidates.append(size)
     return candidates[0] if candidates else SECTOR_SIZES[0]
-
-
-def _is_intact(sector: bytes, lba: int) -> bool:
-    header = decode_header(sector)
-    size = header.header_size
-    return (
-        HEADER_SIZE <= size <= len(sector) and header_crc(sector, size) == header.header_crc32 and header.my_lba == lba
-    )
 
 
 def read_state(window: Window, sector_size: int | None) -> State:
@@ -102,8 +106,30 @@ def _read_state(window: Window, size: int) -> State:
     mbr = window.peek(0, min(MBR_BYTES, window.size))
     table, source = _choose(window, primary, backup, size, total)
     state = State(size, total, mbr, primary, backup, table, source, ())
-    findings = (*primary.findings, *backup.findings, *_disk_findings(state))
-    return State(size, total, mbr, primary, backup, table, source, findings)
+    if table is not None and table.backup_lba != total - 1:
+        state = state._replace(end_signature=end_signature(window))
+    occupied = () if table is None or (primary.valid and backup.valid) else _occupied(window, state)
+    state = state._replace(left_alone=tuple(finding.where for finding in occupied if finding.code == "occupied"))
+    return state._replace(findings=(*primary.findings, *backup.findings, *occupied, *_disk_findings(state)))
+
+
+def _occupied(window: Window, state: State) -> tuple[Finding, ...]:
+    from gptlib.occupied import occupied_places
+
+    return tuple(occupied_places(window, state))
+
+
+def end_signature(window: Window) -> str:
+    """What other formats have left at the end of the disk, in words; empty where nothing known has been."""
+    from gptlib.signatures import signature_at_end
+
+    def peek(offset: int, length: int) -> bytes:
+        # Direct I/O reads whole sectors, and signatures stand where sectors of 512 bytes begin, or in the middle of them.
+        first = offset - offset % _LARGEST_SECTOR
+        end = min(-(-(offset + length) // _LARGEST_SECTOR) * _LARGEST_SECTOR, window.size)
+        return window.peek(first, end - first)[offset - first :][:length] if offset < end else b""
+
+    return signature_at_end(peek, window.size)
 
 
 def _find_backup(window: Window, primary: Copy, size: int, total: int) -> Copy:
@@ -162,14 +188,12 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
     if other.header is not None and other.header_ok:
         other_entries = other.header.entries_lba
     else:
-        places = _places_of_other_entries(copy, header, size)
-        found = [lba for lba in places if window.peek(lba * size, len(entries)) == entries]
-        other_entries = (found or places)[0]
+        other_entries = _places_of_other_entries(copy, header, size)[0]
     own_tail = _tail(copy.sector)
     other_tail = _tail(other.sector) if other.header_ok else own_tail
     is_primary = copy.where == PRIMARY
     # In the order of the fields: keywords would take as long as all the rest of this function.
-    return Table(
+    fields = (
         size,
         total,
         Guid(header.disk_guid),
@@ -185,6 +209,17 @@ def _table(window: Window, copy: Copy, other: Copy, entries: bytes, size: int, t
         own_tail if is_primary else other_tail,
         other_tail if is_primary else own_tail,
     )
+    # A lost copy may have its place before the first sector.
+    table = Table._make(fields)
+    return table if other.header_ok else _with_likely_place(window, table, copy, header)
+
+
+def _with_likely_place(window: Window, table: Table, copy: Copy, header: Header) -> Table:
+    """The table with the array of the copy whose header is lost where its bytes, or the rest of them, are found."""
+    from gptlib.occupied import likely_place
+
+    lba = likely_place(window, _places_of_other_entries(copy, header, table.sector_size), table)
+    return table._replace(backup_entries_lba=lba) if copy.where == PRIMARY else table._replace(primary_entries_lba=lba)
 
 
 def _tail(sector: bytes) -> bytes:
@@ -207,6 +242,8 @@ def _disk_findings(state: State) -> Iterator[Finding]:
             message = (
                 f"the backup stands in sector {table.backup_lba}, not in the last one ({last}): the disk has grown"
             )
+            if state.end_signature:
+                message += f"; it stays there, as the disk ends with {state.end_signature}"
             yield Finding("backup-not-at-end", WARNING, "disk", message)
         if state.primary.valid and state.backup.valid and not _same_contents(state):
             yield Finding("copies-differ", WARNING, "disk", "both copies are valid but differ; the primary is used")

@@ -6,7 +6,8 @@ small entry array, the place of the other backup; and the other way round.
 
 from __future__ import annotations
 
-from gptlib.header import SIGNATURE
+from gptlib.header import SIGNATURE, is_intact
+from gptlib.placement import in_partition
 from gptlib.table import SECTOR_SIZES
 
 TYPE_CHECKING = False
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
     from gptlib.window import Window
 
 
-def find_remnants(window: Window, table: Table) -> list[Region]:
-    """Sectors of the disk of ``table`` with such headers zeroed. What lies inside a partition is left alone."""
+def find_remnants(window: Window, table: Table, *others: Table) -> list[Region]:
+    """Sectors of the disk of ``table`` with such headers zeroed. What lies in a partition of it or of ``others`` is left alone."""
     size, found = table.sector_size, []
     for other in SECTOR_SIZES:
         if other == size:
             continue
         for offset in (other, window.size // other * other - other):
             lba, at = divmod(offset, size)
-            if window.peek(offset, len(SIGNATURE)) != SIGNATURE or not _is_ours_to_wipe(table, lba):
+            header = window.peek(offset, other) if offset > 0 else b""
+            if not header.startswith(SIGNATURE) or not is_intact(header, offset // other):
+                continue  # No prober takes this for a table: it is not ours.
+            if not all(_is_ours_to_wipe(one, lba) for one in (table, *others)):
                 continue
             length = -(-(at + 512) // size) * size
             sector = bytearray(window.peek(lba * size, length))
@@ -40,4 +44,4 @@ def _is_ours_to_wipe(table: Table, lba: int) -> bool:
     in_backup = table.backup_entries_lba <= lba < table.backup_entries_lba + table.entries_sectors
     if in_backup or lba == table.backup_lba:
         return False
-    return not any(partition.first_lba <= lba <= partition.last_lba for partition in table.partitions.values())
+    return in_partition(table, lba, lba) is None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
+from stat import S_ISBLK
 
-from gptlib._files import base_name, exists, parent, read_text, real_path, status
+from gptlib._files import base_name, is_link, real_path, status
 from gptlib._record import Record
 from gptlib.errors import TargetError
-
-_SYSFS = "/sys/dev/block"
+from gptlib.nodes import DEV, SYSFS, device_name, entry_of, member_of, node_of
 
 
 class Target(Record):
@@ -18,31 +17,29 @@ class Target(Record):
     partition: int | None = None
 
 
-def _attribute(directory: str, name: str) -> str | None:
-    try:
-        return read_text(f"{directory}/{name}").strip()
-    except FileNotFoundError:
-        return None
+def resolve_target(path: str, *, sysfs: str = SYSFS, dev: str = DEV) -> Target:
+    """Find the device that a name stands for, once: from here on no link is followed and nothing is made from its name.
 
-
-def resolve_target(path: str, *, sysfs: str = _SYSFS, dev: str = "/dev") -> Target:
-    """Find the disk of a partition node by way of sysfs; anything else is its own target.
+    A disk becomes the node that the kernel gave it, so that lock and identity are those of the device under whatever name it
+    is called; a partition node becomes its disk and a number; a link to an image file becomes the file.
 
     Raises TargetError when nothing has that name or the disk of a partition has no node.
     """
     try:
         found = status(path)
-    except OSError as error:
-        raise TargetError(path, f"cannot be opened: {error.strerror}") from error
-    if found.st_mode & 0o170000 != 0o060000:
-        return Target(path)
-    number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
-    entry = real_path(f"{sysfs}/{number}")
-    index = _attribute(entry, "partition")
-    if index is None:
-        return Target(path)
-    # Names with a slash (cciss/c0d0) have a '!' in sysfs.
-    disk = f"{dev}/{base_name(parent(entry)).replace('!', '/')}"
-    if not exists(disk):
-        raise TargetError(path, f"is partition {index} of {disk}, which has no device node")
-    return Target(disk, int(index))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TargetError(path, f"cannot be opened: {reason}") from error
+    if not S_ISBLK(found.st_mode):
+        return Target(real_path(path) if is_link(path) else path)
+    entry = entry_of(found.st_rdev, sysfs=sysfs)
+    if entry is None:
+        return Target(real_path(path))
+    member = member_of(entry)
+    if member is None:
+        return Target(node_of(entry, dev=dev) or real_path(path))
+    node = node_of(member.disk, dev=dev)
+    if node is None:
+        disk = f"{dev}/{device_name(base_name(member.disk))}"
+        raise TargetError(path, f"is partition {member.number} of {disk}, which has no device node")
+    return Target(node, member.number)

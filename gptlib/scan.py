@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from stat import S_ISBLK
 
-from gptlib._files import is_link, read_text, status
+from gptlib._files import exists, read_text, status
+from gptlib._record import Record
+from gptlib.nodes import DEV, attribute, sysfs_name
 
-_PARTITIONS, _SYSFS, _DEV = "/proc/partitions", "/sys/block", "/dev"
+_PARTITIONS, _SYSFS = "/proc/partitions", "/sys/block"
 
 
-def whole_disks(*, partitions: str = _PARTITIONS, sysfs: str = _SYSFS, dev: str = _DEV) -> list[str]:
-    """Nodes of the real disks, in the order of ``/proc/partitions``: those that stand for a device, not for a part of one.
+class RealDisk(Record):
+    """A disk with hardware behind it: its node, and whether its medium can be taken out."""
 
-    Loop devices, RAM disks and device-mapper targets are no real disks and left out, as cgpt does.
+    path: str
+    removable: bool
+
+
+def real_disks(*, partitions: str = _PARTITIONS, sysfs: str = _SYSFS, dev: str = DEV) -> list[RealDisk]:
+    """The real disks, in the order of ``/proc/partitions``: those that stand for a device, not for a part of one.
+
+    Loop devices, RAM disks and device-mapper targets are no real disks and left out, as cgpt does; so is a disk that has no
+    node (a single path of an NVMe disk with several is hidden).
     """
     try:
         lines = [line.split() for line in read_text(partitions).splitlines()]
     except FileNotFoundError:
         return []
     names = [line[3] for line in lines if len(line) == 4 and line[0].isdigit()]
-    # Names with a slash (cciss/c0d0) have a '!' in sysfs.
-    real = [name for name in names if is_link(f"{sysfs}/{name.replace('/', '!')}/device")]
-    return [f"{dev}/{name}" for name in real if _is_block_device(f"{dev}/{name}")]
+    return [
+        RealDisk(f"{dev}/{name}", attribute(f"{sysfs}/{sysfs_name(name)}", "removable") == "1")
+        for name in names
+        if exists(f"{sysfs}/{sysfs_name(name)}/device") and _is_block_device(f"{dev}/{name}")
+    ]
+
+
+def whole_disks(*, partitions: str = _PARTITIONS, sysfs: str = _SYSFS, dev: str = DEV) -> list[str]:
+    """The nodes of ``real_disks``."""
+    return [disk.path for disk in real_disks(partitions=partitions, sysfs=sysfs, dev=dev)]
 
 
 def _is_block_device(path: str) -> bool:

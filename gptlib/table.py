@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from gptlib._record import Record
+from gptlib._record import CheckedRecord
+from gptlib._values import MAX_LBA, check_kind, check_number
 from gptlib.errors import InvalidValueError, TableError
 from gptlib.guid import Guid
 from gptlib.partition import MIN_ENTRY_SIZE, EntryArray, Partition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from gptlib.attributes import Attributes
 
@@ -18,6 +19,22 @@ REVISION = 0x00010000
 HEADER_SIZE = 92
 MAX_ARRAY_BYTES = 16 << 20
 """Larger entry arrays are refused: no tool makes them, and a damaged header must not make us read gigabytes."""
+
+
+_SHOWN = 8
+"""Partitions in a repr."""
+_NUMBERS = {
+    **dict.fromkeys(("total_sectors", "first_usable_lba", "last_usable_lba"), MAX_LBA),
+    **dict.fromkeys(("primary_entries_lba", "backup_entries_lba", "backup_lba"), MAX_LBA),
+    **dict.fromkeys(("revision", "header_size", "reserved"), (1 << 32) - 1),
+}
+"""The largest value of each field."""
+
+
+def _check_sector_size(size: int) -> None:
+    check_number("sector size", size)
+    if size < SECTOR_SIZES[0] or size & (size - 1):
+        raise InvalidValueError(f"a sector size of {size} bytes is not supported; expected 512 or 4096")
 
 
 def array_sectors(array_bytes: int, sector_size: int) -> int:
@@ -30,8 +47,11 @@ def valid_entry_size(size: int) -> bool:
     return size >= MIN_ENTRY_SIZE and size & (size - 1) == 0
 
 
-class Table(Record):
-    """A GPT, independent of where it is stored. LBAs and sizes are in sectors of ``sector_size`` bytes."""
+class Table(CheckedRecord):
+    """A GPT, independent of where it is stored. LBAs and sizes are in sectors of ``sector_size`` bytes.
+
+    Raises InvalidValueError for what no header can hold; whether the parts fit where they are to stand is ``gptlib.check``'s.
+    """
 
     sector_size: int
     total_sectors: int
@@ -49,6 +69,31 @@ class Table(Record):
     """What follows the 92 bytes in the sector of the primary header, without the zeros at the end."""
     backup_tail: bytes = b""
 
+    def _check(self, given: Collection[str]) -> None:
+        for name, most in _NUMBERS.items():
+            if name in given:
+                check_number(name.replace("_", " "), getattr(self, name), most=most)
+        if "sector_size" in given:
+            _check_sector_size(self.sector_size)
+        if "disk_guid" in given:
+            check_kind("disk GUID", self.disk_guid, Guid)
+        if "entries" in given:
+            check_kind("entry array", self.entries, EntryArray)
+        for name in ("primary_tail", "backup_tail"):
+            if name in given:
+                check_kind(name.replace("_", " "), getattr(self, name), bytes)
+                if len(getattr(self, name)) > self.sector_size - HEADER_SIZE:
+                    raise InvalidValueError(f"{len(getattr(self, name))} bytes do not fit behind the header")
+
+    def __repr__(self) -> str:
+        shown = [f"{n} {p.label!r} {p.first_lba}-{p.last_lba} {p.attributes}" for n, p in self.partitions.items()]
+        more = [f"and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+        return (
+            f"<Table: {self.total_sectors} sectors of {self.sector_size} bytes, usable {self.first_usable_lba} to "
+            f"{self.last_usable_lba}, disk {self.disk_guid}, {self.entries.capacity} entries of {self.entries.entry_size} "
+            f"bytes: {'; '.join([*shown[:_SHOWN], *more]) or 'no partitions'}>"
+        )
+
     @classmethod
     def new(
         cls,
@@ -64,19 +109,24 @@ class Table(Record):
 
         Raises InvalidValueError for sizes that UEFI does not allow and TableError for a disk that is too small.
         """
-        if sector_size < 512 or sector_size & (sector_size - 1):
-            raise InvalidValueError(f"a sector size of {sector_size} bytes is not supported; expected 512 or 4096")
+        _check_sector_size(sector_size)
+        check_number("number of sectors", total_sectors)
+        check_number("number of entries", entry_count)
+        check_number("entry size", entry_size)
+        check_number("padding", padding)
+        if disk_guid is not None:
+            check_kind("disk GUID", disk_guid, Guid)
         if not valid_entry_size(entry_size) or not 1 <= entry_count <= MAX_ARRAY_BYTES // entry_size:
             raise InvalidValueError(f"{entry_count} entries of {entry_size} bytes cannot be; sizes are 128 * 2^n")
         entries = EntryArray(bytes(entry_count * entry_size), entry_size)
         length = array_sectors(len(entries), sector_size)
         first, last = 2 + padding + length, total_sectors - length - 2
-        if padding < 0 or last < first:
+        if last < first:
             raise TableError(f"a disk of {total_sectors} sectors is too small for a GPT; it needs {first + length + 2}")
         return cls(
             sector_size=sector_size,
             total_sectors=total_sectors,
-            disk_guid=disk_guid or Guid.random(),
+            disk_guid=Guid.random() if disk_guid is None else disk_guid,
             first_usable_lba=first,
             last_usable_lba=last,
             entries=entries,
@@ -108,7 +158,10 @@ class Table(Record):
     def find(
         self, *, type_guid: Guid | None = None, unique_guid: Guid | None = None, label: str | None = None
     ) -> list[int]:
-        """Numbers of the partitions that match everything given, in order."""
+        """Numbers of the partitions that match everything given, in order. Raises InvalidValueError for what is no GUID or label."""
+        for name, value, kind in (("type", type_guid, Guid), ("unique GUID", unique_guid, Guid), ("label", label, str)):
+            if value is not None:
+                check_kind(name, value, kind)
         return [
             index
             for index, partition in self.partitions.items()
@@ -118,7 +171,7 @@ class Table(Record):
         ]
 
     def with_attributes(self, index: int, attributes: Attributes) -> Table:
-        """Change the attribute bits of one partition. Raises TableError when there is none."""
+        """Change the attribute bits of one partition. Raises TableError when there is none, InvalidValueError for a plain number."""
         self._check_used(index)
         return self._replace(entries=self.entries.with_attributes(index, attributes))
 
@@ -134,8 +187,8 @@ class Table(Record):
 
     def change(self, index: int, partition: Partition, *, _new: bool = False) -> Table:
         """Replace one entry. Raises TableError for an illegal place, overlap, duplicate GUID or unused entry."""
-        if not 1 <= index <= self.entries.capacity:
-            raise TableError(f"there is no entry {index}; this table has entries 1 to {self.entries.capacity}")
+        check_kind("partition", partition, Partition)
+        self.entries.entry(index)
         if not _new:
             self._check_used(index)
         self._check_place(index, partition)
@@ -147,7 +200,8 @@ class Table(Record):
         return self._with_entry(index, None)
 
     def resize(self, index: int, sectors: int) -> Table:
-        """Change the size of a partition, keeping its start. Raises TableError when it would not fit."""
+        """Change the size of a partition, keeping its start. Raises TableError when it would not fit, InvalidValueError for 0."""
+        check_number("number of sectors", sectors, 1)
         old = self.partition(index)
         return self.change(index, old._replace(last_lba=old.first_lba + sectors - 1))
 
@@ -163,8 +217,7 @@ class Table(Record):
 
     def free_space(self, alignment: int = 1) -> list[tuple[int, int]]:
         """Free ranges as (first, last) LBA, starts rounded up to ``alignment`` sectors. Raises InvalidValueError for 0."""
-        if alignment < 1:
-            raise InvalidValueError(f"an alignment of {alignment} sectors cannot be")
+        check_number("alignment", alignment, 1)
         free, at = [], self.first_usable_lba
         for partition in sorted(self.partitions.values(), key=lambda p: p.first_lba):
             free.append((at, partition.first_lba - 1))
@@ -176,8 +229,9 @@ class Table(Record):
     def relocate(self, total_sectors: int) -> Table:
         """Move the backup to the end of a disk that was grown or shrunk to ``total_sectors``.
 
-        Raises TableError when a partition would lie beyond the last usable sector.
+        Raises TableError when a partition would lie beyond the last usable sector, InvalidValueError for what is no size.
         """
+        check_number("number of sectors", total_sectors)
         last = total_sectors - self.entries_sectors - 2
         beyond = [n for n, p in self.partitions.items() if p.last_lba > last]
         if beyond or last < self.first_usable_lba:

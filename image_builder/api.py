@@ -150,6 +150,6 @@ def _loaded(definition: Definition | Path) -> Definition:
 def _workshop(
     definition: Definition, progress: Progress, runner: Runner, cache: Path | None, *, refresh: bool
 ) -> Workshop:
-    root = cache or cache_root()
+    root = (cache or cache_root()).absolute()
     packages = TargetPackages(runner, root, refresh=refresh, progress=progress)
     return Workshop(definition, runner, root, progress, packages)

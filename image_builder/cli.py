@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from gptlib.errors import GptError
+from gptlib.printable import printable, show_everything
 from image_builder.definition.model import BEHAVIOURS
 from image_builder.errors import BuildError
 from image_builder.progress import progress_for
@@ -21,15 +22,18 @@ class _Group(click.Group):
     """Shows errors as one line and exits 1."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
+        show_everything(sys.stdout, sys.stderr)
         try:
             return super().invoke(ctx)
-        except (BuildError, GptError) as error:
+        except BuildError as error:
+            self._fail(ctx, *str(error).split("\n"))
+        except GptError as error:
             self._fail(ctx, str(error))
         except OSError as error:
             self._fail(ctx, f"{error.filename or 'the build'}: {error.strerror or error}")
 
-    def _fail(self, ctx: click.Context, text: str) -> None:
-        click.echo(f"{ctx.info_name}: {text}", err=True)
+    def _fail(self, ctx: click.Context, *lines: str) -> None:
+        click.echo(f"{ctx.info_name}: " + "\n".join(map(printable, lines)), err=True)
         ctx.exit(1)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from image_builder.errors import MissingToolError, ToolFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 DEBIAN_PACKAGES = {
     "veritysetup": "cryptsetup-bin",
@@ -65,7 +65,8 @@ class Runner(Protocol):
     ) -> bytes:
         """Run ``argv`` to its end and return its standard output.
 
-        ``env`` is added to the fixed environment. Raises MissingToolError, and ToolFailedError with the last line of its
+        A path (``os.PathLike``) reaches the program as an absolute one: no name is taken for an option, a drive or a pattern, and
+        ``cwd`` does not change what it means. Texts are passed as they are. ``env`` is added to the fixed environment. Raises MissingToolError, and ToolFailedError with the last line of its
         standard error when it does not exit with 0.
         """
         ...
@@ -100,7 +101,7 @@ class SystemRunner:
         cwd: Path | None = None,
     ) -> bytes:
         """See ``Runner.run``."""
-        words = [os.fspath(word) for word in argv]
+        words = [word if isinstance(word, str) else str(Path(word).absolute()) for word in argv]
         done = subprocess.run(
             [self.tool(words[0]), *words[1:]],
             input=b"" if stdin is None else stdin,

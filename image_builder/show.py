@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gptlib.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED
 from gptlib.disk import Disk
+from gptlib.printable import printable
 from gptlib.types import is_slot_type, type_name
 from image_builder.definition.size import format_size
 
@@ -101,8 +102,8 @@ def _flags(bits: Attributes) -> tuple[str, ...]:
 
 def draw(disk: ShownDisk, width: int) -> str:
     """The disk as text, ``width`` columns wide: its name, a bar, a table, and what is wrong."""
-    head = f"{disk.path}: {format_size(disk.size)}, sectors of {disk.sector_size} bytes, disk {disk.uuid}"
-    problems = [f"! {problem}" for problem in disk.problems]
+    head = f"{printable(disk.path)}: {format_size(disk.size)}, sectors of {disk.sector_size} bytes, disk {disk.uuid}"
+    problems = [f"! {printable(problem)}" for problem in disk.problems]
     return "\n".join([head, "", *_bar(disk, width), "", *_table(disk), *problems])
 
 
@@ -129,7 +130,7 @@ def _bar(disk: ShownDisk, width: int) -> list[str]:
 
 
 def _caption(partition: ShownPartition) -> tuple[str, str, str]:
-    return f"{partition.number} {partition.label}", _pts(partition), format_size(partition.size)
+    return f"{partition.number} {printable(partition.label)}", _pts(partition), format_size(partition.size)
 
 
 def _widths(boxes: Sequence[tuple[tuple[str, str, str], int]], room: int) -> list[int]:
@@ -150,7 +151,7 @@ def _table(disk: ShownDisk) -> list[str]:
     rows = [_HEADINGS] + [
         (
             str(partition.number),
-            partition.label,
+            printable(partition.label),
             partition.type,
             str(partition.start // disk.sector_size),
             str(partition.size // disk.sector_size),

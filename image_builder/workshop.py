@@ -8,6 +8,7 @@ from uuid import UUID
 
 from bootselect.initramfs import kexec
 from bootselect.initramfs.config import OFF
+from bootselect.integration.needs import VERITY
 from image_builder.boot.cmdline import kernel_command_line
 from image_builder.boot.initramfs import DEFAULT_MODULES, build_initramfs
 from image_builder.boot.uki import build_uki
@@ -85,7 +86,7 @@ class Workshop:
             python = boot_python(self._runner, self._packages, self._cache)
             busybox = self._packages.package("busybox-static")
         settings = _boot_settings(boot, self._slot)
-        modules = (*DEFAULT_MODULES, *(() if boot.verity == OFF else ("dm_verity",)))
+        modules = (*DEFAULT_MODULES, *(() if boot.verity == OFF else VERITY))
         inputs = {**_builder_files(), "init": package_folder("bootselect") / "initramfs/init"}
         identities = (python.identity, self._kernel.identity, busybox.identity, boot.compression, repr(modules))
         key = digest_of(inputs, *identities, repr(sorted(settings.items())))

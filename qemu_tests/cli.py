@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from gptlib.printable import printable, show_everything
 from qemu_tests.errors import ImageError, LabError
 from qemu_tests.harness.accel import Accelerator, probe
 from qemu_tests.harness.by_hand import command
@@ -22,10 +23,11 @@ from qemu_tests.harness.tools import find_tool
 
 class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
+        show_everything(sys.stdout, sys.stderr)
         try:
             return super().invoke(ctx)
         except LabError as error:
-            click.echo(f"bootlab: {error.line}", err=True)
+            click.echo(f"bootlab: {printable(error.line)}", err=True)
             sys.exit(1)
 
 

@@ -16,7 +16,7 @@ import click
 
 from image_builder.errors import BuildError
 from image_builder.progress import progress_for
-from qemu_tests.errors import LabError
+from qemu_tests.errors import LabError, OutputFolderError
 from qemu_tests.harness.lab import Lab
 from qemu_tests.harness.unpack import kernel_of
 from qemu_tests.report.files import write_report
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITION = ROOT / "examples" / "minimal.toml"
 OUTPUT = Path("out/demo")
+MADE = {"built", "kernel", "logs", "machines", "report.html", "report.json", "timeline.txt"}
+"""What stands in the folder."""
 REPORT = "report.html"
 _STYLES = {
     kinds.SCENE: "bold",
@@ -94,7 +96,7 @@ class Narrator:
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="All three ways in which an update can be broken.")
-@click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Made anew.")
+@click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Folder, made anew.")
 def main(output: Path, *, everything: bool) -> None:
     """Build an A/B disk image, boot it under UEFI, update it, break an update, cut the power, destroy a table.
 
@@ -107,10 +109,12 @@ def main(output: Path, *, everything: bool) -> None:
 
 
 def play(output: Path, *, everything: bool) -> None:
-    """The whole story, in ``output``; the report is written however it ends. Raises BuildError and LabError."""
+    """The whole story, in ``output``, which is made anew; the report is written however it ends.
+
+    Raises OutputFolderError, BuildError and LabError.
+    """
     began = time.monotonic()
-    if output.exists():
-        shutil.rmtree(output)
+    empty_folder(output)
     built = output / "built"
     click.echo(f"Building version 1 as a disk image, version 2 as an update, and broken updates, in {built}")
     materials = build_materials(DEFINITION, built, progress_for(sys.stdout))
@@ -154,6 +158,22 @@ def _acts_of_all(lab: Lab, materials: Materials, timeline: Timeline, *, everythi
         for act in running:
             act.result()
     return updated
+
+
+def empty_folder(output: Path) -> None:
+    """Make the folder, or empty that of an earlier demo. Raises OutputFolderError for any other, which stays as it is."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        foreign = sorted({path.name for path in output.iterdir()} - MADE)
+        if foreign:
+            raise OutputFolderError(output, f"{foreign[0]} in it was not made by the demo")
+        for path in output.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise OutputFolderError(output, str(error.strerror)) from error
 
 
 def _updated_disk(lab: Lab, materials: Materials, timeline: Timeline) -> Path:

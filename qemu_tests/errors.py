@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gptlib.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -23,9 +25,9 @@ class LabError(Exception):
 
     def __str__(self) -> str:
         if self.log is None:
-            return self.line
-        shown = "".join(f"\n    | {line}" for line in self.tail) or "\n    | (nothing yet)"
-        return f"{self.line}\n  last lines of the console ({self.log}):{shown}"
+            return printable(self.line)
+        shown = "".join(f"\n    | {printable(line)}" for line in self.tail) or "\n    | (nothing yet)"
+        return f"{printable(self.line)}\n  last lines of the console ({self.log}):{shown}"
 
 
 class MissingToolError(LabError):
@@ -55,6 +57,16 @@ class ImageError(LabError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
+        self.path = path
+
+
+class OutputFolderError(LabError):
+    """The folder for what is made cannot be made or holds something else. Nothing was removed."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: {reason}; expected a folder of an earlier run, an empty one, or one that can be made"
+        )
         self.path = path
 
 

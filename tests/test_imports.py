@@ -6,10 +6,17 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import crcmod
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support import SlotImage
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
@@ -48,7 +55,9 @@ def imported_packages(path: Path) -> set[str]:
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_dependencies_point_one_way(package: str) -> None:
     ours = set(MAY_IMPORT)
-    for path in sorted((ROOT / package).rglob("*.py")):
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
         wrong = imported_packages(path) & ours - MAY_IMPORT[package] - {package}
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
@@ -65,9 +74,45 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(out.stdout))
 
 
+def test_gptctl_is_started_by_a_script_that_imports_nothing_else(slot_image: Callable[..., SlotImage]) -> None:
+    """What pip writes for an entry point imports ``re``, which takes as long as all the rest of ``gptctl show``."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (script,) = project["tool"]["setuptools"]["script-files"]
+    assert "gptctl" not in project["project"]["scripts"]
+    text = (ROOT / script).read_text()
+    # The first line is what pip puts its interpreter in the place of.
+    assert text.startswith("#!python\n")
+    search_path = [str(ROOT), str(Path(crcmod.__path__[0]).parent)]
+    program = f"import sys; sys.path[:0] = {search_path!r}\n{text}"
+    words = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-B",
+        "-X",
+        "importtime",
+        "-c",
+        program,
+        "show",
+        str(slot_image((1, 0, 1)).path),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert 'Label: "USR-A"' in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "gptlib.cli.show" in imported
+    assert not imported & TOO_EXPENSIVE
+
+
 @pytest.mark.parametrize("module", BOOT_PATH)
 def test_the_boot_path_loads_only_the_standard_library_crcmod_and_our_core(module: str) -> None:
     packages = {name.partition(".")[0] for name in loaded_by(module)}
     foreign = packages - set(sys.stdlib_module_names) - {"gptlib", "bootselect", "crcmod"}
     assert not foreign
     assert not packages & TOO_EXPENSIVE
+
+
+def test_an_ordinary_boot_loads_nothing_that_it_does_not_need() -> None:
+    loaded = loaded_by("bootselect.initramfs.selector")
+    names = ("find", "uevents", "filesystems", "kexec", "verity", "watchdog", "rescue")
+    assert not loaded & {"_socket", "bootselect.verbs", *(f"bootselect.initramfs.{name}" for name in names)}
+    assert len(loaded) <= 58

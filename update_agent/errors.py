@@ -45,6 +45,39 @@ class SlotWriteError(UpdateError):
         self.path, self.offset = path, offset
 
 
+class OutsideSlotError(UpdateError):
+    """A write would have left the slot. It was not carried out; the slot is 0/0/0 and will not be booted."""
+
+    def __init__(self, path: str, offset: int, length: int, capacity: int) -> None:
+        super().__init__(
+            f"{path}: {length} bytes at byte {offset} of the slot are not whole sectors of its {capacity} bytes; nothing was "
+            "written there, the slot stays out of use (0/0/0)"
+        )
+        self.path, self.offset, self.length = path, offset, length
+
+
+class ImageReadError(UpdateError):
+    """The slot image cannot be read to its end. The slot is 0/0/0 and will not be booted."""
+
+    def __init__(self, path: str, offset: int, problem: str) -> None:
+        super().__init__(
+            f"{path}: reading the slot image failed at byte {offset}: {problem}; the slot stays out of use (0/0/0), fetch the "
+            "update again"
+        )
+        self.path, self.offset = path, offset
+
+
+class SlotChangedError(UpdateError):
+    """The table of the disk was changed during the installation. The slot is not armed, and nothing is written any more."""
+
+    def __init__(self, path: str, number: int) -> None:
+        super().__init__(
+            f"{path}: partition {number} is not what it was when the installation began: the table was changed meanwhile; the "
+            "slot is not armed, install the update again"
+        )
+        self.path, self.number = path, number
+
+
 class VerifyError(UpdateError):
     """What was read has another checksum than the update names. The slot is 0/0/0 and will not be booted."""
 

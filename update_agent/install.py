@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bootselect import verbs
-from bootselect.initramfs.selector import partition_node
 from gptlib.disk import Disk
-from update_agent.errors import TooLargeError, VerifyError
-from update_agent.slot_writer import SlotWriter
+from update_agent.errors import SlotChangedError, TooLargeError, VerifyError
+from update_agent.open_slot import open_slot
+from update_agent.stop import uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bootselect.cli.target import SlotDisk
     from gptlib.table import Table
     from update_agent.medium import Update
+    from update_agent.slot_writer import SlotWriter, Source
 
     Report = Callable[[str, int, int], None]
     """(what is being done, bytes done, bytes in all)."""
@@ -34,39 +34,70 @@ class Installed:
     tries: int
 
 
-def install(update: Update, found: SlotDisk, slot: str | None, tries: int, report: Report) -> Installed:
+def install(
+    update: Update,
+    found: SlotDisk,
+    slot: str | None,
+    tries: int,
+    report: Report,
+    now: Callable[[str], None] = lambda _: None,
+) -> Installed:
     """Clear the passive slot, write it, read it back, and arm it.
 
     On the disk, whatever happens and whenever: the active slot is as it was. Before the last step the passive slot is
-    0/0/0 (it will not be booted), after it the whole verified update is tried. Raises TooLargeError and SlotBusyError
-    (nothing written), SlotWriteError, VerifyError, and what bootselect's verbs and gptlib raise.
+    0/0/0 (it will not be booted), after it the whole verified update is tried. ``now`` is told what holds from here on, in
+    words, for whoever is stopped by a signal. Raises TooLargeError and SlotBusyError (nothing written), MediumError,
+    ImageReadError, SlotWriteError, VerifyError, SlotChangedError, and what bootselect's verbs and gptlib raise.
     """
-    table = _read_table(found)
-    number = found.named_or_passive(table, slot)
-    partition = table.partition(number)
-    capacity = partition.sectors * table.sector_size
-    if update.size > capacity:
-        raise TooLargeError(str(update.image), update.size, partition.label, capacity)
-    verbs.arm(table, found.type_guid, number, tries)  # what would be refused in the end is refused at once
-    with _open_slot(found.path, table, number) as writer:
-        found.change(lambda table: verbs.clear(table, number))
-        with update.image.open("rb") as source:
-            written = writer.write(source, lambda done: report("writing", done, update.size))
-        if written != update.sha256:
-            raise VerifyError(str(update.image), "the slot image", written, update.sha256)
-        stored = writer.read_back(update.size, lambda done: report("verifying", done, update.size))
-        if stored != update.sha256:
-            raise VerifyError(writer.path, "what the slot holds", stored, update.sha256)
-    found.change(lambda table: verbs.arm(table, found.type_guid, number, tries))
+    # Open until the end: the device, or the file, that everything below is about stays the same.
+    with Disk.open(found.path) as disk:
+        table = disk.table()
+        number = found.named_or_passive(table, slot)
+        partition = table.partition(number)
+
+        def armed(table: Table) -> Table:
+            return verbs.arm(table, found.type_guid, number, tries)
+
+        found.decide(table, armed)  # what would be refused in the end is refused at once
+        capacity = partition.sectors * table.sector_size
+        if update.size > capacity:
+            raise TooLargeError(update.shown, update.size, partition.label, capacity)
+        with update.open_image() as source, open_slot(disk, table, number) as writer:
+            cleared = f"slot {partition.label} (partition {number}) stays out of use (0/0/0)"
+            found.change(
+                lambda new: verbs.clear(_unmoved(found.path, table, new, number), number),
+                lambda: _settling(now, cleared),
+            )
+            _write_verified(update, source, writer, report)
+            done = (
+                f"version {update.version} is in {partition.label} (partition {number}) and is tried at the next boot"
+            )
+            found.change(lambda new: armed(_unmoved(found.path, table, new, number)), lambda: _settling(now, done))
     return Installed(update.version, partition.label, number, tries)
 
 
-def _read_table(found: SlotDisk) -> Table:
-    with Disk.open(found.path) as disk:
-        return disk.table()
+@contextmanager
+def _settling(now: Callable[[str], None], holds: str) -> Iterator[None]:
+    """A write of the table that no signal cuts in two, and whose result is known to whoever is stopped after it."""
+    with uninterrupted():
+        yield
+        now(holds)
 
 
-def _open_slot(path: str, table: Table, number: int) -> SlotWriter:
-    if stat.S_ISBLK(os.stat(path).st_mode):  # noqa: PTH116
-        return SlotWriter(partition_node(path, number))
-    return SlotWriter(path, table.partition(number).first_lba * table.sector_size)
+def _write_verified(update: Update, source: Source, writer: SlotWriter, report: Report) -> None:
+    written = writer.write(source, update.size, lambda done: report("writing", done, update.size))
+    if written != update.sha256:
+        raise VerifyError(source.shown, "the slot image", written, update.sha256)
+    stored = writer.read_back(update.size, lambda done: report("verifying", done, update.size))
+    if stored != update.sha256:
+        raise VerifyError(writer.path, "what the slot holds", stored, update.sha256)
+
+
+def _unmoved(path: str, before: Table, now: Table, number: int) -> Table:
+    """The table as it is now. Raises SlotChangedError unless it still has the slot where ``before`` has it."""
+    if now.disk_guid != before.disk_guid or now.partitions.get(number) is None:
+        raise SlotChangedError(path, number)
+    old, new = before.partition(number), now.partition(number)
+    if new._replace(attributes=old.attributes) != old:
+        raise SlotChangedError(path, number)
+    return now

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import tempfile
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootselect.slots import slot_type
-from gptlib.errors import InvalidValueError
+from update_agent.description import LARGEST, DescriptionError, parse_description
 from update_agent.errors import MediumError
+from update_agent.mounting import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gptlib.guid import Guid
 
-FORMAT = 1
 DESCRIPTION, IMAGE = "update.json", "slot.img"
 
 
 @dataclass(frozen=True)
 class Update:
-    """What a medium offers: ``size`` in bytes and ``sha256`` in lower-case hexadecimal of the slot image."""
+    """What a medium offers: ``size`` in bytes and ``sha256`` in lower-case hexadecimal of the slot image.
+
+    ``image`` is where the image is read from, ``shown`` what people know it as.
+    """
 
     name: str
     version: str
@@ -33,55 +34,90 @@ class Update:
     size: int
     sha256: str
     image: Path
+    shown: str
+
+    @contextlib.contextmanager
+    def open_image(self) -> Iterator[Image]:
+        """The slot image, for reading. Raises MediumError when it cannot be opened or has another size than it had."""
+        try:
+            fd = _open_file(self.image)
+        except OSError as error:
+            raise MediumError(self.shown, error.strerror or str(error)) from error
+        try:
+            _check_size(self.shown, os.fstat(fd).st_size, self.size)
+            yield Image(fd, self.shown)
+        finally:
+            os.close(fd)
 
 
-def read_update(folder: Path) -> Update:
-    """Read and check the description. Raises MediumError."""
-    description = folder / DESCRIPTION
+@dataclass(frozen=True)
+class Image:
+    """An open slot image."""
+
+    fd: int
+    shown: str
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the start of ``buffer``; the number of bytes, 0 at the end. Raises OSError."""
+        return os.readv(self.fd, [buffer])
+
+
+def read_update(folder: Path, shown: Path | None = None) -> Update:
+    """Read and check the description. ``shown`` is what people know the folder as. Raises MediumError."""
+    place = shown or folder
+    description = str(place / DESCRIPTION)
     try:
-        fields = json.loads(description.read_text(encoding="utf-8"))
-        if fields["format"] != FORMAT:
-            raise MediumError(str(description), f"its format is {fields['format']!r}; this program knows {FORMAT}")
-        update = Update(
-            name=str(fields["name"]),
-            version=str(fields["version"]),
-            slot_type=slot_type(str(fields["slot-type"])),
-            size=int(fields["size"]),
-            sha256=str(fields["sha256"]).lower(),
-            image=folder / IMAGE,
-        )
-        actual = update.image.stat().st_size
-    except KeyError as error:
-        raise MediumError(str(description), f"the field {error} is missing") from error
-    except (OSError, ValueError, TypeError, InvalidValueError) as error:
-        raise MediumError(str(description), str(error)) from error
-    if actual != update.size or update.size <= 0:
-        raise MediumError(str(update.image), f"it has {actual} bytes, the description says {update.size}")
-    return update
+        fd = _open_file(folder / DESCRIPTION)
+        try:
+            told = parse_description(_read(fd, LARGEST + 1))
+        finally:
+            os.close(fd)
+        actual = (folder / IMAGE).stat().st_size
+    except DescriptionError as error:
+        raise MediumError(description, str(error)) from error
+    except OSError as error:
+        missing = IMAGE if error.filename == str(folder / IMAGE) else DESCRIPTION
+        raise MediumError(str(place / missing), error.strerror or str(error)) from error
+    image = str(place / IMAGE)
+    _check_size(image, actual, told.size)
+    return Update(told.name, told.version, told.slot_type, told.size, told.sha256, folder / IMAGE, image)
+
+
+def _check_size(image: str, actual: int, told: int) -> None:
+    if actual != told:
+        raise MediumError(image, f"it has {actual} bytes, the description says {told}")
+
+
+def _open_file(path: Path) -> int:
+    """Open a regular file; what could block for ever (a pipe) is none. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(0, "it is no regular file", str(path))
+    return fd
+
+
+def _read(fd: int, limit: int) -> bytes:
+    data = b""
+    while len(data) < limit and (more := os.read(fd, limit - len(data))):
+        data += more
+    return data
 
 
 @contextlib.contextmanager
 def open_medium(path: Path) -> Iterator[Update]:
-    """The update of a folder, or of a medium that is mounted read-only meanwhile. Raises MediumError."""
-    if path.is_dir():
-        yield read_update(path)
-        return
-    if not path.exists():
-        raise MediumError(str(path), "there is no such device, file or folder")
-    with tempfile.TemporaryDirectory(prefix="slotboot-medium-") as folder:
-        options = "ro" if path.is_block_device() else "ro,loop"
-        _mount(["mount", "-t", "erofs", "-o", options, str(path), folder], path)
-        try:
-            yield read_update(Path(folder))
-        finally:
-            _mount(["umount", folder], path)
+    """The update of a folder, or of a medium that only this process sees the inside of. Raises MediumError.
 
-
-def _mount(argv: list[str], path: Path) -> None:
+    Nothing is left behind when the process is killed: see ``update_agent.mounting``.
+    """
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise MediumError(str(path), f"the program {argv[0]} is missing") from error
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise MediumError(str(path), said[0] if said else f"{argv[0]} exited with {done.returncode}")
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise MediumError(str(path), f"there is no such device, file or folder ({error.strerror})") from error
+    if stat.S_ISDIR(mode):
+        yield read_update(path)
+    elif stat.S_ISBLK(mode) or stat.S_ISREG(mode):
+        with mounted(str(path)) as folder:
+            yield read_update(Path(folder), path)
+    else:
+        raise MediumError(str(path), "it is neither a block device nor a file or folder")

@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import mmap
 import os
-import stat
-import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from update_agent.errors import SlotBusyError, SlotWriteError
+from update_agent.errors import ImageReadError, OutsideSlotError, SlotWriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO, Self
+    from typing import Protocol, Self
+
+    class Source(Protocol):
+        """Where an image comes from; ``shown`` is what errors call it."""
+
+        @property
+        def shown(self) -> str:
+            """For errors."""
+
+        def readinto(self, buffer: memoryview, /) -> int | None:
+            """Fill the start of ``buffer``; the number of bytes, 0 at the end."""
+
 
 CHUNK = 1 << 20
 """Bytes a write; a multiple of every sector size, as O_DIRECT needs."""
-_SECTOR = 4096
+
+
+@dataclass(frozen=True)
+class SlotPlace:
+    """The bytes of a slot: ``length`` from ``start`` on in what is open as ``path``. All are whole sectors."""
+
+    path: str
+    start: int
+    length: int
+    sector_size: int
 
 
 class SlotWriter:
-    """The bytes of one slot: the node of its partition, or a range of an image file.
+    """The bytes of one slot, open for writing; nothing else is ever written. Use it as a context manager.
 
-    A partition node is opened exclusively (a mounted slot is refused) and with O_DIRECT, so what is read back comes from
-    the disk and not from the page cache. Two writers exclude each other with a lock.
+    Made by ``update_agent.open_slot``, which sees to it that ``fd`` is the slot and nobody else's.
     """
 
-    def __init__(self, path: str, start: int = 0) -> None:
-        """``start`` is the first byte of the slot in ``path``. Raises SlotBusyError."""
-        self.path, self._start = path, start
-        try:
-            block = stat.S_ISBLK(os.stat(path).st_mode)  # noqa: PTH116
-            flags = os.O_DIRECT | os.O_EXCL if block else 0
-            self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
-        except OSError as error:
-            reason = "it is mounted or in use" if error.errno == errno.EBUSY else error.strerror
-            raise SlotBusyError(path, str(reason)) from error
-        # An open-file-description lock: in an image file it goes beside the flock that a change of the table takes.
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, 0, 0)
-        try:
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, lock)
-        except BlockingIOError as error:
-            os.close(self._fd)
-            raise SlotBusyError(path, "another installation is writing it") from error
+    def __init__(self, fd: int, place: SlotPlace) -> None:
+        self.place, self.path = place, place.path
+        self._fd = fd
         # Anonymous memory is page-aligned, as O_DIRECT needs. It is unmapped with the last view of it.
         self._buffer = mmap.mmap(-1, CHUNK)
 
@@ -55,30 +57,46 @@ class SlotWriter:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
-    def write(self, source: BinaryIO, progress: Callable[[int], None]) -> str:
-        """Copy ``source`` to the start of the slot and flush; the SHA-256 of what was read from it.
+    def write(self, source: Source, size: int, progress: Callable[[int], None]) -> str:
+        """Copy ``size`` bytes of ``source`` to the start of the slot and flush; the SHA-256 of what was read from it.
 
-        A last partial sector is filled up with zeros. ``progress`` is given the number of bytes written. Raises
-        SlotWriteError; the slot then holds part of the image.
+        A last partial sector is filled up with zeros; sectors behind it stay as they are. ``progress`` is given the number of
+        bytes written. Raises ImageReadError when the source fails or ends early, SlotWriteError when the slot cannot be
+        written, OutsideSlotError when the image is larger than the slot; the slot then holds part of the image.
         """
         digest, offset = hashlib.sha256(), 0
         view = memoryview(self._buffer)
-        try:
-            while length := _fill(source, view):
-                digest.update(view[:length])
-                padded = -(-length // _SECTOR) * _SECTOR
-                view[length:padded] = bytes(padded - length)
+        while offset < size:
+            length = min(CHUNK, size - offset)
+            _fill(source, view[:length], offset, size)
+            digest.update(view[:length])
+            padded = self._whole_sectors(length)
+            view[length:padded] = bytes(padded - length)
+            try:
                 self._write_all(view[:padded], offset)
-                offset += length
-                progress(offset)
+            except OSError as error:
+                raise SlotWriteError(self.path, offset, error.strerror or str(error)) from error
+            offset += length
+            progress(offset)
+        try:
             os.fsync(self._fd)
         except OSError as error:
-            raise SlotWriteError(self.path, offset, error.strerror or str(error)) from error
+            raise SlotWriteError(self.path, offset, f"flushing: {error.strerror or error}") from error
         return digest.hexdigest()
 
+    def _whole_sectors(self, length: int) -> int:
+        size = self.place.sector_size
+        return -(-length // size) * size
+
     def _write_all(self, data: memoryview, offset: int) -> None:
+        """Every byte that reaches the disk passes here: whole sectors, and none that is not the slot's."""
+        start, length, size = self.place.start, self.place.length, self.place.sector_size
+        if not 0 <= offset <= offset + len(data) <= length or offset % size or len(data) % size:
+            raise OutsideSlotError(self.path, offset, len(data), length)
         while data:
-            done = os.pwrite(self._fd, data, self._start + offset)
+            done = os.pwrite(self._fd, data, start + offset)
+            if not done:
+                raise OSError("the device takes no more")
             offset, data = offset + done, data[done:]
 
     def read_back(self, size: int, progress: Callable[[int], None]) -> str:
@@ -86,11 +104,14 @@ class SlotWriter:
         digest, offset = hashlib.sha256(), 0
         view = memoryview(self._buffer)
         try:
+            # From the disk and not from memory. For a block device O_DIRECT sees to that.
+            os.posix_fadvise(self._fd, self.place.start, self.place.length, os.POSIX_FADV_DONTNEED)
             while offset < size:
-                done = os.preadv(self._fd, [view], self._start + offset)
+                wanted = view[: self._whole_sectors(min(CHUNK, size - offset))]
+                done = os.preadv(self._fd, [wanted], self.place.start + offset)
                 if not done:
                     raise SlotWriteError(self.path, offset, "reading back: the slot ends here")
-                digest.update(view[: min(done, size - offset)])
+                digest.update(wanted[: min(done, size - offset)])
                 offset += done
                 progress(min(offset, size))
         except OSError as error:
@@ -98,13 +119,14 @@ class SlotWriter:
         return digest.hexdigest()
 
 
-def _fill(source: BinaryIO, view: memoryview) -> int:
-    """Read until the buffer is full or the source ends; the number of bytes."""
+def _fill(source: Source, view: memoryview, offset: int, size: int) -> None:
+    """Read until the buffer is full. Raises ImageReadError when the source fails or ends before."""
     length = 0
     while length < len(view):
-        data = source.read(len(view) - length)
-        if not data:
-            break
-        view[length : length + len(data)] = data
-        length += len(data)
-    return length
+        try:
+            done = source.readinto(view[length:])
+        except OSError as error:
+            raise ImageReadError(source.shown, offset + length, error.strerror or str(error)) from error
+        if not done:
+            raise ImageReadError(source.shown, offset + length, f"it ends here, but its description says {size} bytes")
+        length += done

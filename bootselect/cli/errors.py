@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
+from bootselect.cli.terminal import say
 from bootselect.errors import BootselectError, NothingBootableError
 from gptlib.errors import GptError
+from gptlib.printable import show_everything
 
 
 class ErrorGroup(click.Group):
@@ -16,7 +19,11 @@ class ErrorGroup(click.Group):
     errors: tuple[type[Exception], ...] = (BootselectError, GptError, OSError)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
-        """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails."""
+        """Run the command; exits 1 or 3 with one line on stderr when it is refused or fails.
+
+        Labels are UTF-8 on the disk and in the output, whatever the locale; bytes of paths that are not are shown as escapes.
+        """
+        show_everything(sys.stdout, sys.stderr, encoding="utf-8")
         try:
             return super().invoke(ctx)
         except NothingBootableError as error:
@@ -25,5 +32,5 @@ class ErrorGroup(click.Group):
             self._fail(ctx, error, 1)
 
     def _fail(self, ctx: click.Context, error: Exception, code: int) -> None:
-        click.echo(f"{ctx.info_name}: {error}", err=True)
+        say(f"{ctx.info_name}: {error}", err=True)
         ctx.exit(code)

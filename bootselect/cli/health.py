@@ -10,6 +10,7 @@ import click
 
 from bootselect.active import find_active
 from bootselect.cli.options import JSON
+from bootselect.cli.terminal import say
 from bootselect.errors import BootselectError
 from bootselect.health import DEFAULT_TIMEOUT, FOLDERS, RED, WANTED, Health, Outcome, check_health
 from gptlib.disk import Disk
@@ -41,7 +42,7 @@ def health_command(folders: tuple[Path, ...], timeout: float, reboot: bool, as_j
     if not health.failed:
         return
     names = ", ".join(outcome.name for outcome in health.failed)
-    click.echo(f"bootselect: health check failed: {names}", err=True)
+    say(f"bootselect: health check failed: {names}", err=True)
     if reboot:
         _reboot_unless_proven()
     raise SystemExit(1)
@@ -49,10 +50,10 @@ def health_command(folders: tuple[Path, ...], timeout: float, reboot: bool, as_j
 
 def _show(outcome: Outcome) -> None:
     for line in outcome.output.splitlines():
-        click.echo(f"  {line}")
-    click.echo(f"{outcome.kind}: {outcome.name}: {outcome.problem or 'passed'}")
+        say(f"  {line}")
+    say(f"{outcome.kind}: {outcome.name}: {outcome.problem or 'passed'}")
     if outcome.kind in {WANTED, RED} and outcome.problem:
-        click.echo(f"bootselect: {outcome.kind} check {outcome.name} {outcome.problem}", err=True)
+        say(f"bootselect: {outcome.kind} check {outcome.name} {outcome.problem}", err=True)
 
 
 def _to_json(health: Health) -> dict[str, object]:
@@ -69,14 +70,14 @@ def _reboot_unless_proven() -> None:
         with Disk.open(active.disk) as disk:
             proven = disk.table().partition(active.number).attributes.successful
     except (BootselectError, GptError) as error:
-        click.echo(f"bootselect: no reboot: {error}", err=True)
+        say(f"bootselect: no reboot: {error}", err=True)
         return
     if proven:
-        click.echo(
+        say(
             "bootselect: no reboot: the active slot has proved itself and would be chosen again; look at the checks, or "
             "leave it with: bootselect rollback",
             err=True,
         )
         return
-    click.echo("bootselect: rebooting: the slot has not proved itself", err=True)
+    say("bootselect: rebooting: the slot has not proved itself", err=True)
     subprocess.run(REBOOT, check=True)

@@ -9,6 +9,7 @@ import click
 
 from bootselect.cli.options import JSON, POLICY, TYPE
 from bootselect.cli.target import SlotDisk
+from bootselect.cli.terminal import say
 from bootselect.selection import open_for_selection, propose, select
 from gptlib.disk import Disk
 from gptlib.lock import DEADLINE
@@ -30,14 +31,18 @@ def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_js
         with Disk.open(found.path) as disk:
             choice, _, table = propose(found.path, disk.read(), policy, type_guid)
         number, reason, problem = choice.number, choice.reason, ""
+        notices: tuple[str, ...] = ()
     else:
         disk, unwritable = open_for_selection(found.path, lock_deadline=DEADLINE)
         with disk:
             selection = select(disk, policy, type_guid, unwritable=unwritable)
         number, table, reason, problem = selection.number, selection.table, selection.reason, selection.problem
+        notices = selection.notices
     partition = table.partition(number)
     if problem:
-        click.echo(f"bootselect: nothing was written: {problem}", err=True)
+        say(f"bootselect: nothing was written: {problem}", err=True)
+    for notice in notices:
+        say(f"bootselect: {found.path}: {notice}", err=True)
     if as_json:
         attributes = partition.attributes
         answer = {

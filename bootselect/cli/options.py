@@ -8,6 +8,7 @@ import click
 
 from bootselect.policy import DEFAULT_POLICY, POLICIES
 from bootselect.slots import DEFAULT_TYPE, SLOT_TYPES, slot_type
+from gptlib._text import text_of
 from gptlib.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ TARGET = click.argument("target", required=False)
 TYPE = click.option(
     "--type", "type_guid", callback=_slot_type, default=DEFAULT_TYPE, show_default=True, help="Slot type."
 )
-SLOT = click.option("--slot", help="The slot: partition number, label or UUID.")
+
+
+TEXT = text_of
+"""The type of an argument with a label in it, which is UTF-8 whatever the locale."""
+SLOT = click.option("--slot", type=TEXT, metavar="TEXT", help="The slot: partition number, label or UUID.")
 POLICY = click.option(
     "--policy", type=click.Choice(POLICIES), default=DEFAULT_POLICY, show_default=True, help="Policy."
 )

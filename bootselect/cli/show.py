@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bootselect.cli.terminal import say
+from gptlib.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,7 +34,7 @@ def show_status(found: SlotDisk, status: Status, *, as_json: bool) -> None:
         (
             ("*" if slot.active else " ") + (">" if slot.next else " "),
             str(slot.number),
-            slot.label,
+            printable(slot.label),
             f"{slot.priority}/{slot.tries}/{slot.successful}",
             slot.state,
             slot.explanation,
@@ -40,11 +43,12 @@ def show_status(found: SlotDisk, status: Status, *, as_json: bool) -> None:
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    say("")
     if status.next_label:
-        click.echo(f"\n* active   > next: {status.next_label}, {status.next_reason}")
+        say(f"* active   > next: {status.next_label}, {status.next_reason}")
     else:
-        click.echo("\n* active   nothing is bootable")
+        say("* active   nothing is bootable")
 
 
 def show_findings(path: str, findings: Sequence[Finding], *, as_json: bool) -> None:
@@ -53,9 +57,9 @@ def show_findings(path: str, findings: Sequence[Finding], *, as_json: bool) -> N
         click.echo(json.dumps({"disk": path, "findings": [finding._asdict() for finding in findings]}, indent=2))
         return
     for finding in findings:
-        click.echo(str(finding))
+        say(str(finding))
     if not findings:
-        click.echo(f"{path}: nothing is wrong")
+        say(f"{path}: nothing is wrong")
 
 
 def show_change(found: SlotDisk, old: Table, new: Table) -> None:
@@ -65,8 +69,6 @@ def show_change(found: SlotDisk, old: Table, new: Table) -> None:
         before, after = old.partition(slot.number), new.partition(slot.number)
         if before.attributes != after.attributes:
             changed = True
-            click.echo(
-                f"{found.path}: {after.label} (partition {slot.number}): {before.attributes} -> {after.attributes}"
-            )
+            say(f"{found.path}: {after.label} (partition {slot.number}): {before.attributes} -> {after.attributes}")
     if not changed:
-        click.echo(f"{found.path}: nothing to change")
+        say(f"{found.path}: nothing to change")

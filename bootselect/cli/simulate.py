@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
+from bootselect.cli.options import JSON, POLICY, TARGET, TEXT, TYPE
 from bootselect.cli.target import SlotDisk
+from bootselect.cli.terminal import say
 from bootselect.policy import Slot, choose
 from bootselect.simulation import OUTCOMES, simulate
 from bootselect.slots import find_slot
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 @TARGET
 @TYPE
 @POLICY
-@click.option("--outcome", "outcomes", multiple=True, metavar="SLOT=OUTCOME", help=f"One of {', '.join(OUTCOMES)}.")
-@click.option("--state", "states", multiple=True, metavar="SLOT=P/T/S", help="Start from these attributes instead.")
+@click.option(
+    "--outcome", "outcomes", type=TEXT, multiple=True, metavar="SLOT=OUTCOME", help=f"One of {', '.join(OUTCOMES)}."
+)
+@click.option(
+    "--state", "states", type=TEXT, multiple=True, metavar="SLOT=P/T/S", help="Start from these attributes instead."
+)
 @JSON
 def simulate_command(
     target: str | None,
@@ -52,11 +57,13 @@ def simulate_command(
     stories = [
         (story, list(simulate(policy, slots, story))) for story in _stories(found, table, slots, policy, outcomes)
     ]
-    labels = {slot.number: table.partition(slot.number).label for slot in slots}
+    labels = _names(table, slots)
     if as_json:
         click.echo(json.dumps([_to_json(labels, *told) for told in stories], indent=2))
     else:
-        click.echo("\n\n".join(_to_text(labels, slots, *told) for told in stories))
+        for place, told in enumerate(stories):
+            for line in [*([""] if place else []), *_to_text(labels, slots, *told)]:
+                say(line)
 
 
 def _stories(
@@ -91,6 +98,14 @@ def _given(found: SlotDisk, table: Table, states: Iterable[str]) -> dict[int, At
     return given
 
 
+def _names(table: Table, slots: Iterable[Slot]) -> dict[int, str]:
+    """What to call each slot: its label, with its number where labels are not enough to tell them apart."""
+    labels = {slot.number: table.partition(slot.number).label for slot in slots}
+    if len(set(labels.values())) == len(labels):
+        return labels
+    return {number: f"{label} ({number})" for number, label in labels.items()}
+
+
 def _pts(slots: Iterable[Slot], labels: Mapping[int, str]) -> dict[str, str]:
     bits = {labels[slot.number]: slot.attributes for slot in slots}
     return {label: f"{a.priority}/{a.tries}/{int(a.successful)}" for label, a in bits.items()}
@@ -111,7 +126,9 @@ def _to_json(labels: Mapping[int, str], story: Mapping[int, str], boots: Sequenc
     }
 
 
-def _to_text(labels: Mapping[int, str], slots: Sequence[Slot], story: Mapping[int, str], boots: Sequence[Boot]) -> str:
+def _to_text(
+    labels: Mapping[int, str], slots: Sequence[Slot], story: Mapping[int, str], boots: Sequence[Boot]
+) -> list[str]:
     title = (
         ", ".join(f"{labels[number]} {_WORDS[outcome]}" for number, outcome in story.items()) or "every slot is good"
     )
@@ -121,7 +138,7 @@ def _to_text(labels: Mapping[int, str], slots: Sequence[Slot], story: Mapping[in
         f" ({boot.reason})"
         for place, boot in enumerate(boots, 1)
     ]
-    return "\n".join(lines)
+    return lines
 
 
 _WORDS = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootselect.active import find_active
+from bootselect.active import find_active, find_running
 from bootselect.errors import ActiveUnknownError, RefusedError
 from bootselect.slots import find_slot, require_slots
 from gptlib.disk import Disk
@@ -14,6 +16,7 @@ from gptlib.resolve import resolve_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from bootselect.policy import Slot
     from gptlib.guid import Guid
@@ -24,31 +27,28 @@ if TYPE_CHECKING:
 class SlotDisk:
     """A disk with slots. ``active`` and ``node`` are partition numbers or None.
 
-    ``active`` is the slot that the running system came from, where that is on this disk; ``node`` is the partition whose
-    node was given as the target.
+    ``path`` is the device or image file itself, whatever name was given. ``active`` is the slot that the running system came
+    from, where that is on this disk; ``running`` are all partitions of this disk that it may come from (the decision of the
+    selector and what is mounted can differ); ``node`` is the partition whose node was given as the target.
     """
 
     path: str
     type_guid: Guid
     active: int | None
     node: int | None
+    running: frozenset[int] = frozenset()
 
     @classmethod
     def find(cls, target: str | None, type_guid: Guid) -> SlotDisk:
         """Resolve a target, or without one the disk that the running system came from.
 
-        Raises gptlib's TargetError, or ActiveUnknownError without a target on a system that was not booted from a slot.
+        Raises gptlib's TargetError, or ActiveUnknownError without a target on a system that was not booted from a slot. With
+        a target it does not matter what the system was booted from, unless it is this disk.
         """
-        if target is None:
-            active = find_active()
-            return cls(active.disk, type_guid, active.number, None)
-        resolved = resolve_target(target)
-        try:
-            active = find_active()
-        except ActiveUnknownError:
-            return cls(resolved.path, type_guid, None, resolved.partition)
-        number = active.number if _same_disk(active.disk, resolved.path) else None
-        return cls(resolved.path, type_guid, number, resolved.partition)
+        resolved = resolve_target(find_active().disk if target is None else target)
+        numbers = [active.number for active in find_running() if _same_disk(active.disk, resolved.path)]
+        node = None if target is None else resolved.partition
+        return cls(resolved.path, type_guid, numbers[0] if numbers else None, node, frozenset(numbers))
 
     def slots(self, table: Table) -> list[Slot]:
         """The slots. Raises NoSlotsError."""
@@ -74,27 +74,47 @@ class SlotDisk:
     def named_or_passive(self, table: Table, slot: str | None) -> int:
         """As ``named``, else the only slot that is not active. Raises RefusedError for the active one, or where unclear."""
         number = self.named(table, slot)
-        passive = [other.number for other in self.slots(table) if other.number != self.active]
+        passive = [other.number for other in self.slots(table) if other.number not in self.running]
         if number is None and self.active is not None and len(passive) == 1:
             return passive[0]
         if number is None:
             raise RefusedError(f"{self.path}: which slot is meant? Give one with --slot (number, label or UUID)")
-        if number == self.active:
-            raise RefusedError(f"{self.path}: partition {number} is the active slot; an update goes into a passive one")
+        if number in self.running:
+            raise RefusedError(
+                f"{self.path}: partition {number} is the active slot; an update goes into a passive one (--slot)"
+            )
         return number
 
-    def change(self, decide: Callable[[Table], Table]) -> tuple[Table, Table]:
-        """Read, decide in memory, write once: the table before and after.
+    def decide(self, table: Table, verb: Callable[[Table], Table]) -> Table:
+        """What ``verb`` makes of a table, in memory. Raises what it raises; a refusal names the disk."""
+        try:
+            return verb(table)
+        except RefusedError as error:
+            raise RefusedError(str(error) if str(error).startswith(self.path) else f"{self.path}: {error}") from error
 
-        Raises what ``decide`` and gptlib raise; after an error or a power cut the disk holds the old or the new table.
+    def change(
+        self,
+        verb: Callable[[Table], Table],
+        writing: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> tuple[Table, Table]:
+        """Read, decide in memory, write once, inside a context that ``writing`` makes: the table before and after.
+
+        Raises what ``verb`` and gptlib raise; after an error or a power cut the disk holds the old or the new table.
         """
         with Disk.open(self.path, write=True) as disk:
             old = disk.table()
             self.slots(old)
-            new = decide(old)
-            disk.write(new)
+            new = self.decide(old, verb)
+            with writing():
+                disk.write(new)
         return old, new
 
 
 def _same_disk(one: str, other: str) -> bool:
-    return Path(one).exists() and Path(one).samefile(other)
+    try:
+        first, second = os.stat(one), os.stat(other)  # noqa: PTH116
+    except OSError:
+        return False
+    if stat.S_ISBLK(first.st_mode) and stat.S_ISBLK(second.st_mode):
+        return first.st_rdev == second.st_rdev
+    return os.path.samestat(first, second)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from bootselect.cli.terminal import say
 from bootselect.initramfs.watchdog import stop_watchdog
 
 
 @click.command("stop-watchdog")
 def stop_watchdog_command() -> None:
     """Stop the watchdog that the selector has armed. Systems with a watchdog daemon let that take it over instead."""
-    click.echo(f"stopped {stop_watchdog() or 'nothing: there is no watchdog'}")
+    say(f"stopped {stop_watchdog() or 'nothing: there is no watchdog'}")

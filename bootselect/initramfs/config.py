@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootselect.errors import BootselectError
+from bootselect.initramfs.cmdline import name_of, named_partitions, split
 from bootselect.initramfs.files import read_text
 from bootselect.policy import DEFAULT_POLICY, POLICIES
 from bootselect.slots import DEFAULT_TYPE, slot_type
@@ -11,6 +12,7 @@ from gptlib.errors import InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from bootselect.initramfs.cmdline import Name
     from gptlib.guid import Guid
 
 BOOT_CONF, CMDLINE = "/etc/bootselect/boot.conf", "/proc/cmdline"
@@ -22,26 +24,32 @@ class ConfigError(BootselectError):
 
 
 class BootConfig(Record):
-    """What to look for and how. ``disk`` and ``partuuids`` come from the command line only.
+    """What to look for and how. ``disk``, ``chosen`` and ``handed_over`` come from the command line only.
 
-    ``disk`` is a device node (``boot-disk=/dev/sda``) or empty; ``partuuids`` are the partition UUIDs, in lower case, of
-    ``boot-disk=PARTUUID=``, ``usr=PARTUUID=`` and ``root=PARTUUID=``; ``chosen`` holds those of the last two, which name the
-    slot itself where a boot loader has chosen it already (GRUB's gptprio). ``wait`` is in seconds, ``watchdog`` too; 0
-    leaves the watchdog alone. ``hand_over`` is ``switch_root`` or ``kexec``; ``verity`` is ``off``, ``required``, or ``auto``
-    for slots that are sealed.
+    ``disk`` is what ``boot-disk=`` names. ``chosen`` are the partition UUIDs, in lower case, by which a boot loader names the
+    slot that it has chosen already (GRUB's gptprio), the most specific first; ``handed_over`` is that of the slot whose kernel
+    the selector itself has started, or empty. ``wait`` is in seconds, ``settle`` and ``watchdog`` too; 0 leaves the watchdog
+    alone. ``hand_over`` is ``switch_root`` or ``kexec``; ``verity`` is ``off``, ``required``, or ``auto`` for slots that are
+    sealed.
     """
 
     policy: str
     slot_type: Guid
     fstype: str
     wait: float
+    settle: float
     watchdog: int
     hand_over: str
     verity: str
-    disk: str
-    partuuids: tuple[str, ...]
+    disk: Name | None
     chosen: tuple[str, ...]
+    handed_over: str
     problems: tuple[str, ...]
+
+    @property
+    def partuuids(self) -> tuple[str, ...]:
+        """The UUIDs of all partitions that are named as slots."""
+        return (self.handed_over, *self.chosen) if self.handed_over else self.chosen
 
 
 OFF, AUTO, REQUIRED = "off", "auto", "required"
@@ -51,12 +59,17 @@ _DEFAULTS = {
     "slot-type": DEFAULT_TYPE,
     "fstype": "erofs",
     "wait": "30",
+    "settle": "3",
     "watchdog": "0",
     "hand-over": SWITCH_ROOT,
     "verity": OFF,
 }
 _OTHERS = {"on-nothing-bootable", "init"}
 """Settings that the shell around the selector reads."""
+HANDED_OVER = "bootselect.chosen="
+"""What the selector appends to the command line of a slot's own kernel, before the UUID of the slot's partition."""
+_SECONDS = {"wait", "settle", "watchdog"}
+_LONGEST = 24 * 60 * 60
 
 
 def parse_config(conf: str, cmdline: str) -> BootConfig:
@@ -64,9 +77,9 @@ def parse_config(conf: str, cmdline: str) -> BootConfig:
     problems: list[str] = []
     values = dict(_DEFAULTS)
     lines = [line.strip() for line in conf.splitlines()]
-    words = cmdline.split()
+    words = split(cmdline)
     settings = [("boot.conf", line) for line in lines if line and not line.startswith("#")]
-    settings += [("command line", word[len(_PREFIX) :]) for word in words if word.startswith(_PREFIX)]
+    settings += [("command line", word[len(_PREFIX) :]) for word in words if _is_setting(word)]
     for where, setting in settings:
         name, separator, value = (part.strip() for part in setting.partition("="))
         if separator and name in values:
@@ -77,27 +90,33 @@ def parse_config(conf: str, cmdline: str) -> BootConfig:
             problem = "" if name in _OTHERS else "unknown setting"
         if problem:
             problems.append(f"{where}: {setting!r}: {problem}")
-    disk, named = _disk(words)
+    disks = [word.partition("=")[2] for word in words if word.startswith("boot-disk=")]
+    handed_over = [word[len(HANDED_OVER) :].lower() for word in words if word.startswith(HANDED_OVER)]
     return BootConfig(
         values["policy"],
         slot_type(values["slot-type"]),
         values["fstype"],
         float(values["wait"]),
+        float(values["settle"]),
         int(values["watchdog"]),
         values["hand-over"],
         values["verity"],
-        disk,
-        tuple(partuuid for _, partuuid in named),
-        tuple(partuuid for name, partuuid in named if name != "boot-disk"),
+        name_of(disks[-1]) if any(disks[-1:]) else None,
+        tuple(named_partitions(words)),
+        handed_over[-1] if handed_over else "",
         tuple(problems),
     )
+
+
+def _is_setting(word: str) -> bool:
+    return word.startswith(_PREFIX) and not word.startswith(HANDED_OVER)
 
 
 def _problem(name: str, value: str) -> str:
     if name == "policy" and value not in POLICIES:
         return f"unknown policy; expected one of {', '.join(POLICIES)}"
-    if name in {"wait", "watchdog"} and not value.isdigit():
-        return "expected whole seconds"
+    if name in _SECONDS and not (value.isascii() and value.isdigit() and len(value) < 9 and int(value) <= _LONGEST):
+        return f"expected whole seconds, {_LONGEST} at most"
     if name == "hand-over" and value not in {SWITCH_ROOT, KEXEC}:
         return f"expected {SWITCH_ROOT} or {KEXEC}"
     if name == "verity" and value not in {OFF, AUTO, REQUIRED}:
@@ -108,22 +127,6 @@ def _problem(name: str, value: str) -> str:
         except InvalidValueError as error:
             return str(error)
     return ""
-
-
-def _disk(words: list[str]) -> tuple[str, list[tuple[str, str]]]:
-    """The disk that is named by its node, and (parameter, UUID) for each partition that is named."""
-    disk = ""
-    named = []
-    for word in words:
-        name, _, value = word.partition("=")
-        if name not in {"boot-disk", "usr", "root"}:
-            continue
-        kind, _, partuuid = value.partition("=")
-        if kind.upper() == "PARTUUID":
-            named.append((name, partuuid.lower()))
-        elif name == "boot-disk":
-            disk = value
-    return disk, named
 
 
 def load_config(conf: str = BOOT_CONF, cmdline: str = CMDLINE) -> BootConfig:

@@ -3,41 +3,51 @@
 from __future__ import annotations
 
 import os
-import time
-from _socket import AF_NETLINK, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
-from bootselect.errors import DiskChoiceError
+from bootselect.errors import DiskChoiceError, reason_of
+from bootselect.initramfs.cmdline import NODE, PARTLABEL, PARTUUID, UUID
 from bootselect.initramfs.files import read_text
+from bootselect.selection import table_of
 from bootselect.slots import slots_of
 from gptlib._record import Record
 from gptlib.disk import Disk
-from gptlib.errors import GptError
+from gptlib.errors import GptError, ReadError
+from gptlib.md import is_md_member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
+    from bootselect.initramfs.cmdline import Name
     from bootselect.initramfs.config import BootConfig
     from gptlib.guid import Guid
+    from gptlib.reading import State
+    from gptlib.table import Table
 
 _SYS_BLOCK = "/sys/block"
 _LOADER_DEVICE = "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-_NETLINK_KOBJECT_UEVENT, _KERNEL_EVENTS = 15, 1
 
 
 class Candidate(Record):
-    """A disk with slots, and the partition UUIDs (lower case) on it."""
+    """A disk with slots: the partition UUIDs of the slots and of all partitions, their labels, the UUIDs of their file systems.
+
+    All UUIDs are in lower case; ``filesystems`` is filled only where they were asked for.
+    """
 
     path: str
     removable: bool
+    slots: frozenset[str]
     partuuids: frozenset[str]
+    labels: frozenset[str] = frozenset()
+    filesystems: frozenset[str] = frozenset()
 
 
 class DiskChoice(Record):
-    """The disk to use, and why it was this one."""
+    """The disk to use, and why it was this one. ``settled``: whether no disk that appears later could be preferred to it."""
 
     path: str
     reason: str
+    settled: bool
 
 
 def loader_partuuid(path: str = _LOADER_DEVICE) -> str:
@@ -53,98 +63,154 @@ def loader_partuuid(path: str = _LOADER_DEVICE) -> str:
     return data[4:].decode("utf-16-le", "replace").rstrip("\0").lower()
 
 
-def scan(type_guid: Guid, *, sys_block: str = _SYS_BLOCK, dev: str = "/dev") -> list[Candidate]:
-    """The disks with at least one slot. A disk that cannot be read, or has no table, is none of them."""
+def scan(
+    type_guid: Guid,
+    passed_over: dict[str, str],
+    *,
+    filesystems: bool = False,
+    sys_block: str = _SYS_BLOCK,
+    dev: str = "/dev",
+) -> list[Candidate]:
+    """The disks with at least one slot; ``passed_over`` is told for each other disk why it is none.
+
+    One that cannot be read, has no table, or is a member of an md array is none: the whole array is the disk.
+    """
     found = []
     for name in sorted(os.listdir(sys_block)):
-        # Loop, device-mapper, RAM and RAID devices have no hardware behind them.
-        if not os.path.exists(f"{sys_block}/{name}/device"):
+        # Loop, device-mapper and RAM devices have no hardware behind them.
+        if not any(os.path.exists(f"{sys_block}/{name}/{folder}") for folder in ("device", "md")):
             continue
         path = f"{dev}/{name.replace('!', '/')}"
         try:
             with Disk.open(path) as disk:
-                table = disk.table()
-        except GptError:
+                state = disk.read()
+                table = table_of(state)
+                slots = frozenset(table.partition(slot.number).unique_guid.text for slot in slots_of(table, type_guid))
+                problem = _problem(disk, state, table) if slots else "it has no partition of the slot type"
+                uuids = _filesystems(disk, table) if filesystems and not problem else frozenset()
+        except GptError as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001  (one disk that is odd in a way of its own must not hide the others)
+            problem = reason_of(error)
+        if problem:
+            passed_over[path] = problem
             continue
-        if slots_of(table, type_guid):
-            partuuids = frozenset(partition.unique_guid.text for partition in table.partitions.values())
-            found.append(Candidate(path, read_text(f"{sys_block}/{name}/removable").strip() == "1", partuuids))
+        passed_over.pop(path, None)
+        removable = read_text(f"{sys_block}/{name}/removable").strip() == "1"
+        partuuids = frozenset(partition.unique_guid.text for partition in table.partitions.values())
+        labels = frozenset(partition.label for partition in table.partitions.values())
+        found.append(Candidate(path, removable, slots, partuuids, labels, uuids))
     return found
 
 
-def choose_disk(candidates: list[Candidate], config: BootConfig, loader: str) -> DiskChoice | None:
-    """The disk to boot from, or None when the one that is named has not appeared.
+def _problem(disk: Disk, state: State, table: Table) -> str:
+    def read(offset: int, length: int) -> bytes:
+        if not offset:
+            return state.mbr
+        try:
+            return disk.device.read(offset, length)
+        except ReadError:
+            return b""
 
-    In this order: ``boot-disk=`` and the ``PARTUUID=`` of the command line, the partition that the firmware booted from,
-    the only disk with slots. Raises DiskChoiceError when two disks answer to the same name: a clone must never be taken
-    by accident.
-    """
-    if config.disk:
-        named = [candidate for candidate in candidates if candidate.path == config.disk]
-        return _only(named, f"boot-disk={config.disk}")
-    for wanted, why in [*((uuid, "the command line names it") for uuid in config.partuuids), (loader, _FIRMWARE)]:
-        if wanted:
-            named = [candidate for candidate in candidates if wanted in candidate.partuuids]
-            return _only(named, f"{why} (partition {wanted})")
-    return _only(candidates, "the only disk with slots")
-
-
-_FIRMWARE = "the firmware booted from it"
-
-
-def _only(candidates: list[Candidate], reason: str) -> DiskChoice | None:
-    if len(candidates) > 1:
-        fixed = [candidate for candidate in candidates if not candidate.removable]
-        if len(fixed) != 1:
-            paths = ", ".join(candidate.path for candidate in candidates)
-            raise DiskChoiceError(
-                f"cannot choose a disk: {paths} all qualify ({reason}); remove all but one or name one on the kernel command "
-                "line: boot-disk=/dev/..."
-            )
-        return DiskChoice(fixed[0].path, f"{reason}; removable disks with the same identity are left alone")
-    return DiskChoice(candidates[0].path, reason) if candidates else None
+    sectors = [(partition.first_lba, partition.last_lba + 1) for partition in table.partitions.values()]
+    # Entries with the right checksum are no superblock: on a disk that is whole, one place is left to be read.
+    arrays = [
+        copy.header.entries_lba for copy in (state.primary, state.backup) if copy.valid and copy.header is not None
+    ]
+    sectors += [(first, first + table.entries_sectors) for first in arrays]
+    size = table.sector_size
+    if is_md_member(read, disk.device.size, ((first * size, end * size) for first, end in sectors)):
+        return (
+            "it is a member of an md array, whose table is not its own; the array is the disk to boot from and has to be "
+            "assembled (if it is in none any more: mdadm --zero-superblock)"
+        )
+    return ""
 
 
-def find_disk(
+def _filesystems(disk: Disk, table: Table) -> frozenset[str]:
+    from bootselect.initramfs.filesystems import filesystem_uuids
+
+    return filesystem_uuids(disk, table)
+
+
+def choose_disk(
+    candidates: Sequence[Candidate],
     config: BootConfig,
     loader: str,
     *,
-    look: Callable[[], list[Candidate]],
-    events: Callable[[float], Iterable[None]],
-) -> DiskChoice:
-    """Look, and look again whenever the kernel announces a device, until the disk is there.
+    disk_of: Callable[[str], str] = lambda path: path,
+) -> DiskChoice | None:
+    """The disk to boot from, or None when the one that is named has not appeared.
 
-    ``events(seconds)`` yields after each announcement and ends when the time is over. Without the disk that the firmware
-    named, the only disk with slots is taken after that. Raises DiskChoiceError when there is none.
+    In this order: ``boot-disk=`` of the command line, the slot that it names, another partition that it names, the partition
+    that the firmware booted from, the only disk with slots. ``disk_of`` gives the node of the disk that a path stands for.
+    Raises DiskChoiceError when two disks answer to the same name: a clone must never be taken by accident.
     """
-    choice = choose_disk(look(), config, loader)
-    if choice is not None:
-        return choice
-    for _ in events(config.wait):
-        choice = choose_disk(look(), config, loader)
+    if config.disk is not None:
+        wanted = config.disk
+        node = disk_of(wanted.value) if wanted.kind == NODE else ""
+        named = [candidate for candidate in candidates if node == candidate.path or _answers(candidate, wanted)]
+        choice = _only(named, f"boot-disk={wanted}")
+        return choice._replace(settled=True) if choice is not None and node else choice
+    for uuid in config.partuuids:
+        named = [candidate for candidate in candidates if uuid in candidate.slots]
+        if named:
+            return _only(named, f"the command line names it (slot {uuid})")
+    for uuid in config.partuuids:
+        named = [candidate for candidate in candidates if uuid in candidate.partuuids]
+        choice = _only(named, f"the command line names it (partition {uuid})")
         if choice is not None:
-            return choice
-    if loader and not config.disk and not config.partuuids:
-        choice = choose_disk(look(), config, "")
-        if choice is not None:
-            return choice._replace(reason=f"{choice.reason}; the partition {loader} of the boot loader is on none")
-    wanted = config.disk or ", ".join(config.partuuids) or "a disk with slots"
-    raise DiskChoiceError(f"{wanted} did not appear within {config.wait:g} s")
+            # A slot that is named could be on a disk that has not appeared yet.
+            everything = named[0].partuuids.issuperset(config.partuuids)
+            return choice._replace(settled=choice.settled and everything)
+    if config.partuuids:
+        return None
+    if loader:
+        named = [candidate for candidate in candidates if loader in candidate.partuuids]
+        return _only(named, f"the firmware booted from it (partition {loader})")
+    return _only(candidates, "the only disk with slots")
 
 
-def kernel_events(seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterable[None]:
-    """Yields at once (a device may have come before we listened) and then after each uevent, for ``seconds``."""
-    listener = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, _NETLINK_KOBJECT_UEVENT)
+def choose_at_once(
+    candidates: Sequence[Candidate], config: BootConfig, loader: str, *, disk_of: Callable[[str], str]
+) -> DiskChoice | None:
+    """As ``choose_disk``, but None too where a disk that has not appeared yet could change it."""
     try:
-        listener.bind((0, _KERNEL_EVENTS))
-        end = clock() + seconds
-        yield
-        while (left := end - clock()) > 0:
-            listener.settimeout(left)
-            try:
-                listener.recv(8192)
-            except TimeoutError:
-                return
-            yield
-    finally:
-        listener.close()
+        choice = choose_disk(candidates, config, loader, disk_of=disk_of)
+    except DiskChoiceError as error:
+        if error.may_change:
+            return None
+        raise
+    return choice if choice is not None and choice.settled else None
+
+
+def _answers(candidate: Candidate, wanted: Name) -> bool:
+    names = {PARTUUID: candidate.partuuids, PARTLABEL: candidate.labels, UUID: candidate.filesystems}
+    return wanted.value in names.get(wanted.kind, ())
+
+
+def _only(candidates: Sequence[Candidate], reason: str) -> DiskChoice | None:
+    fixed = [candidate for candidate in candidates if not candidate.removable]
+    if len(candidates) > 1 and len(fixed) != 1:
+        paths = ", ".join(candidate.path for candidate in candidates)
+        raise DiskChoiceError(
+            f"cannot choose a disk: {paths} all qualify ({reason}); remove all but one or name one on the kernel command "
+            "line: boot-disk=/dev/...",
+            may_change=not fixed,
+        )
+    if len(candidates) > 1:
+        return DiskChoice(
+            fixed[0].path, f"{reason}; removable disks with the same identity are left alone", settled=True
+        )
+    return DiskChoice(candidates[0].path, reason, settled=bool(fixed)) if candidates else None
+
+
+def disk_of(path: str) -> str:
+    """The node of the disk that a path stands for: the path itself, what a link leads to, or the disk of a partition."""
+    from gptlib.resolve import resolve_target
+
+    node = os.path.realpath(path)
+    try:
+        return resolve_target(node).path
+    except GptError:
+        return node

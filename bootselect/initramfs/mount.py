@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bootselect.errors import BootselectError
-from bootselect.initramfs.files import read_text
+from bootselect.initramfs.files import read_from_slot, read_text
 from gptlib._record import Record
 
 TYPE_CHECKING = False
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     Run = Callable[[list[str]], tuple[int, str]]
     """argv -> (exit code, what it said on stderr)."""
 
-SLOT_ROOT = "/slot"
+SLOT_ROOT, FILESYSTEMS = "/slot", "/proc/filesystems"
 _RELEASE = ("etc/os-release", "usr/lib/os-release")
 _INIT = ("sbin/init", "usr/sbin/init", "usr/lib/systemd/systemd")
 
 
 class UnusableSlotError(BootselectError):
     """The slot cannot be mounted or holds no system. It is not mounted afterwards."""
+
+
+class InitramfsError(UnusableSlotError):
+    """The slot cannot be booted for want of something in the initramfs or its kernel. That is not the slot's fault."""
 
 
 class System(Record):
@@ -31,26 +35,38 @@ class System(Record):
 
 
 def mount_slot(
-    device: str, fstype: str, run: Run, root: str = SLOT_ROOT, *, ready: Callable[[], None] = lambda: None
+    device: str, fstype: str, run: Run, root: str = SLOT_ROOT, *, ready: Callable[[System], None] = lambda _: None
 ) -> System:
-    """Mount ``device`` read-only on ``root``, look at what is in it, and call ``ready``. Raises UnusableSlotError."""
+    """Mount ``device`` read-only on ``root``, look at what is in it, and call ``ready`` with that.
+
+    Raises UnusableSlotError, and what ``ready`` raises; the slot is not mounted then.
+    """
     if not os.path.exists(device):
         raise UnusableSlotError(f"{device} does not exist: the kernel does not see this partition")
     code, said = run(["mount", "-t", fstype, "-o", "ro", device, root])
+    if code == NO_PROGRAM:
+        raise InitramfsError(said)
+    if code and not _is_known(fstype):
+        raise InitramfsError(f"{device} cannot be mounted: this kernel has no {fstype}; its driver is not loaded")
     if code:
         raise UnusableSlotError(f"{device} cannot be mounted as {fstype}: {said or f'mount exited with {code}'}")
     try:
         system = check_system(root)
-        ready()
-    except UnusableSlotError:
+        ready(system)
+    except BaseException:
         run(["umount", root])
         raise
     return system
 
 
+def _is_known(fstype: str) -> bool:
+    known = read_text(FILESYSTEMS).split()
+    return fstype in known or not known
+
+
 def check_system(root: str) -> System:
     """The version of the system below ``root``. Raises UnusableSlotError without an os-release or an init."""
-    release = next((text for text in (read_text(f"{root}/{name}") for name in _RELEASE) if text), "")
+    release = next((text for text in (_text(f"{root}/{name}") for name in _RELEASE) if text), "")
     if not release:
         raise UnusableSlotError("it has no os-release: this is no operating system, or only part of one")
     if not any(os.path.lexists(f"{root}/{name}") for name in _INIT):
@@ -59,6 +75,15 @@ def check_system(root: str) -> System:
     return System((fields.get("VERSION") or fields.get("VERSION_ID") or "unknown").strip("\"'"))
 
 
+def _text(path: str) -> str:
+    try:
+        return read_from_slot(path)
+    except OSError:
+        return ""
+
+
+NO_PROGRAM = 127
+"""Exit code for a program that is not there, as of a shell."""
 _PLACES = ("/bin/busybox", "/usr/bin/busybox", "/bin/{0}", "/usr/bin/{0}", "/sbin/{0}", "/usr/sbin/{0}")
 
 
@@ -67,7 +92,7 @@ def run_program(argv: list[str]) -> tuple[int, str]:
     places = (place.format(argv[0]) for place in _PLACES)
     program = next((place for place in places if os.access(place, os.X_OK)), "")
     if not program:
-        return 127, f"there is no {argv[0]} in this initramfs"
+        return NO_PROGRAM, f"there is no {argv[0]} in this initramfs"
     readable, writable = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, writable, 2)]
     pid = os.posix_spawn(program, argv, {"PATH": "/bin:/usr/bin:/sbin:/usr/sbin"}, file_actions=actions)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from bootselect.errors import BootselectError, NotASlotError
+from bootselect.errors import NotASlotError, reason_of
 from bootselect.initramfs.config import load_config
 from bootselect.initramfs.disks import scan
 from bootselect.selection import describe
 from bootselect.slots import find_slot, slots_of
 from bootselect.verbs import mark_good, prioritize
 from gptlib.disk import Disk
-from gptlib.errors import GptError
+from gptlib.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,22 +27,33 @@ _USAGE = """usage: bootselect status              the disks with slots, and thei
 def main() -> None:
     """Entry point; exits the process."""
     try:
-        sys.exit(run(sys.argv[1:], load_config().slot_type, print))
-    except (BootselectError, GptError) as error:
-        sys.exit(f"bootselect: {error}")
+        code = run(sys.argv[1:], load_config().slot_type, _say)
+    except BaseException as error:  # noqa: BLE001  (in a rescue shell a traceback helps nobody)
+        os.write(2, f"bootselect: {printable(reason_of(error))}\n".encode("utf-8", "backslashreplace"))
+        code = 1
+    sys.exit(code)
+
+
+def _say(line: str) -> None:
+    # Not print: what it could not write it would try to write again at the end, with a traceback.
+    os.write(1, f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
 def run(arguments: Sequence[str], type_guid: Guid, say: Callable[[str], None]) -> int:
     """One command. Raises what the disk raises; a disk is changed by one write or not at all."""
     match arguments:
         case ["status"]:
-            for candidate in scan(type_guid):
+            passed_over: dict[str, str] = {}
+            for candidate in scan(type_guid, passed_over):
                 with Disk.open(candidate.path) as disk:
                     table = disk.table()
-                say(f"{candidate.path}: {describe(table, slots_of(table, type_guid))}")
+                say(printable(f"{candidate.path}: {describe(table, slots_of(table, type_guid))}"))
+            for path, why in passed_over.items():
+                say(printable(f"{path}: not used: {why}"))
             return 0
         case ["mark-good", slot]:
-            say(_boot_from_now_on([candidate.path for candidate in scan(type_guid)], type_guid, slot))
+            paths = [candidate.path for candidate in scan(type_guid, {})]
+            say(printable(_boot_from_now_on(paths, type_guid, slot)))
             return 0
     say(_USAGE)
     return 2

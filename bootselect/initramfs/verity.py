@@ -7,7 +7,7 @@ import fcntl
 import os
 from struct import pack_into
 
-from bootselect.initramfs.mount import UnusableSlotError
+from bootselect.initramfs.mount import InitramfsError, UnusableSlotError
 from bootselect.seal import BLOCK, decode_seal, seal_offset
 from gptlib.device import open_device
 from gptlib.errors import GptError
@@ -41,20 +41,26 @@ def verified(device: str, *, required: bool, proven: bool) -> str:
 
 
 def read_seal(device: str) -> Seal | None:
-    """The seal of the slot on a partition node, or None. Raises UnusableSlotError when it cannot be read."""
+    """The seal of the slot on a partition node, or None. Raises UnusableSlotError when it cannot be read, or cannot be of this slot."""
     try:
         disk = open_device(device)
         try:
             offset = seal_offset(disk.read(0, BLOCK))
-            return decode_seal(disk.read(offset, BLOCK)) if 0 < offset <= disk.size - BLOCK else None
+            seal = decode_seal(disk.read(offset, BLOCK)) if 0 < offset <= disk.size - BLOCK else None
+            blocks = disk.size // BLOCK
         finally:
             disk.close()
     except GptError as error:
         raise UnusableSlotError(str(error)) from error
+    if seal is not None and not (0 < seal.data_blocks <= blocks and 0 < seal.hash_start < blocks):
+        raise UnusableSlotError(
+            f"{device} has {blocks} blocks, but its seal is for {seal.data_blocks} with a hash tree at block {seal.hash_start}"
+        )
+    return seal
 
 
 def open_verity(device: str, seal: Seal, *, on_corruption: str) -> str:
-    """Create the read-only device ``slot`` over ``device`` and give its node. Raises UnusableSlotError.
+    """Create the read-only device ``slot`` over ``device`` and give its node. Raises InitramfsError.
 
     ``on_corruption`` is the target's option for a block that does not match; empty: reading it fails.
     """
@@ -65,14 +71,15 @@ def open_verity(device: str, seal: Seal, *, on_corruption: str) -> str:
     try:
         fd = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        raise UnusableSlotError(f"{device} is sealed, but the device mapper is not there: {error.strerror}") from error
+        raise InitramfsError(f"{device} is sealed, but the device mapper is not there: {error.strerror}") from error
     try:
         _remove(fd)
         number = _ioctl(fd, _CREATE)
         _ioctl(fd, _LOAD, _READ_ONLY, _target(seal.data_blocks * BLOCK // _SECTOR, parameters))
         _ioctl(fd, _SUSPEND)
     except OSError as error:
-        raise UnusableSlotError(f"{device} cannot be opened with dm-verity: {error.strerror}") from error
+        # What does not match is found when it is read. This is a kernel without dm-verity, or a device that is still in use.
+        raise InitramfsError(f"{device} cannot be opened with dm-verity: {error.strerror}") from error
     finally:
         os.close(fd)
     return f"/dev/dm-{os.minor(number)}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from gptlib.attributes import LEGACY_BOOT, MAX_PRIORITY, MAX_TRIES, REQUIRED, Attributes
-from gptlib.cli.common import entry_number, target_of
+from gptlib.cli.common import change, complain, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.guid import Guid
@@ -22,16 +20,14 @@ _RAW_SHIFT, _RAW_MAX = 48, 0xFFFF
 
 def _label(parsed: Parsed) -> str | None:
     """The label, cut off where it is too long, as cgpt does (but not without a word)."""
-    label = parsed.text("l")
+    label = parsed.label("l")
     if label is None:
         return None
-    if any("\ud800" <= letter <= "\udfff" for letter in label):
-        raise UsageError("invalid argument to -l: the label is not UTF-8")
     data = label.encode("utf-16-le")
     if len(data) <= _LABEL_BYTES:
         return label
     label = data[:_LABEL_BYTES].decode("utf-16-le", "ignore")
-    print(f"WARNING: the label is too long; it is cut off to {label!r}", file=sys.stderr)
+    complain(f"WARNING: the label is too long; it is cut off to {label!r}")
     return label
 
 
@@ -60,15 +56,17 @@ class _Wanted:
 
     def partition(self, old: Partition) -> Partition:
         """The changed partition."""
-        first = old.first_lba if self.first is None else self.first
-        return Partition(
-            self.type_guid or old.type_guid,
-            self.guid or old.unique_guid,
-            first,
-            old.last_lba if self.sectors is None else first + self.sectors - 1,
-            self.attributes(old.attributes),
-            old.name if self.label is None else self.label,
-        )
+        new = old._replace(attributes=self.attributes(old.attributes))
+        if self.first is not None or self.sectors is not None:
+            first = old.first_lba if self.first is None else self.first
+            new = new._replace(
+                first_lba=first, last_lba=old.last_lba if self.sectors is None else first + self.sectors - 1
+            )
+        if self.type_guid is not None:
+            new = new._replace(type_guid=self.type_guid)
+        if self.guid is not None:
+            new = new._replace(unique_guid=self.guid)
+        return new if self.label is None else new._replace(name=self.label)
 
     def new_partition(self) -> Partition:
         """A new partition. Raises UsageError when something is missing."""
@@ -95,7 +93,7 @@ def _run(parsed: Parsed) -> int:
     wanted = _Wanted(parsed)
     target = target_of(parsed)
     with Disk.open(target.path, write=True) as disk:
-        disk.write(_changed(disk.table(), target.partition, wanted))
+        change(disk, _changed(disk.table(), target.partition, wanted))
     return 0
 
 

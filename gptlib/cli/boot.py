@@ -41,7 +41,8 @@ def _run(parsed: Parsed) -> int:
         state = disk.examine()
         mbr = bytearray(disk.device.read(0, MBR_BYTES))
         if protect:
-            mbr[:] = protective_mbr(bytes(mbr), state.total_sectors)
+            # A new one, as cgpt's: what the records held before does not stay.
+            mbr[:] = protective_mbr(bytes(mbr[: MAGIC.stop]), state.total_sectors)
             mbr[MAGIC] = _MAGIC
         if number is not None:
             table = disk.table()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from gptlib.cli.options import Option, UsageError
 from gptlib.errors import TargetError
+from gptlib.printable import printable
 from gptlib.resolve import resolve_target
 
 TYPE_CHECKING = False
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gptlib.cli.options import Parsed
+    from gptlib.disk import Disk
     from gptlib.findings import Finding
     from gptlib.resolve import Target
     from gptlib.table import Table
@@ -51,11 +54,40 @@ def entry_number(table: Table, number: int) -> int:
 def out(text: str) -> None:
     """Write to stdout in UTF-8, whatever the locale; lone surrogates of a damaged label become U+FFFD."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode())
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        # The codec is a module of its own, which nobody else needs.
+        data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def out_path(path: str) -> None:
+    """Write a path and a newline to stdout, byte for byte: a script opens what it reads here."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def change(disk: Disk, table: Table) -> None:
+    """Write a changed table, and tell on stderr what had to be left alone. Raises as ``Disk.write``."""
+    disk.write(table)
+    for notice in disk.notices:
+        complain(f"WARNING: {disk.path}: {notice}")
+
+
+def shown(text: str) -> str:
+    """Text from a disk as it is where a program reads it (a pipe, a file: as cgpt), escaped on a terminal."""
+    return printable(text) if sys.stdout.isatty() else text
+
+
+def complain(line: str) -> None:
+    """Tell a person one line on stderr, escaped: it may quote what stands on a disk."""
+    print(printable(line), file=sys.stderr)
 
 
 def report(path: str, findings: Iterable[Finding]) -> None:
     """Tell what is wrong, one line each on stderr."""
     for finding in findings:
-        print(f"{finding.severity.upper()}: {path}: {finding.where}: {finding.message}", file=sys.stderr)
+        complain(f"{finding.severity.upper()}: {path}: {finding.where}: {finding.message}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
-from gptlib.cli.common import out
+from gptlib._text import text_of
+from gptlib.cli.common import complain, out
 from gptlib.cli.options import Command, UsageError
 from gptlib.cli.textform import dump_of, is_dump, read_dump
 from gptlib.dump import dump_text
 from gptlib.errors import GptError
+from gptlib.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,14 +24,16 @@ def _run(parsed: Parsed) -> int:
     try:
         texts = [dump_text(read_dump(path) if is_dump(path) else dump_of(path)) for path in (one, other)]
     except GptError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
+        complain(f"ERROR: {error}")
         return _TROUBLE
     from difflib import unified_diff
 
-    lines = list(unified_diff(texts[0].splitlines(), texts[1].splitlines(), one, other, n=0, lineterm=""))
+    lines = list(
+        unified_diff(texts[0].splitlines(), texts[1].splitlines(), text_of(one), text_of(other), n=0, lineterm="")
+    )
     for line in lines:
         if not line.startswith("@@"):
-            out(f"{line}\n")
+            out(f"{printable(line)}\n")
     return _DIFFERENT if lines else _SAME
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptlib.cli.common import target_of
+from gptlib.cli.common import change, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 
@@ -16,7 +16,7 @@ def _run(parsed: Parsed) -> int:
     if guid is None:
         raise UsageError("no parameters were edited; give -u")
     with Disk.open(target.path, write=True) as disk:
-        disk.write(disk.table()._replace(disk_guid=guid))
+        change(disk, disk.table()._replace(disk_guid=guid))
     return 0
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from gptlib._files import open_file, status
-from gptlib.cli.common import JSON, out
+from gptlib.cli.common import JSON, complain, out, out_path
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, GptError, NotGptError
+from gptlib.nodes import partition_name
+from gptlib.printable import printable
 from gptlib.resolve import resolve_target
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ class _Query:
     """What is looked for: any of type, GUID and label, and the content at an offset into the partition."""
 
     def __init__(self, parsed: Parsed) -> None:
-        self.type_guid, self.guid, self.label = parsed.type_guid("t"), parsed.guid("u"), parsed.text("l")
+        self.type_guid, self.guid, self.label = parsed.type_guid("t"), parsed.guid("u"), parsed.label("l")
         self.offset = parsed.number("O") or 0
         if self.type_guid is None and self.guid is None and self.label is None:
             raise UsageError("you must specify at least one of -t, -u, or -l")
@@ -77,28 +77,26 @@ def _length(name: str) -> int:
     return found.st_size
 
 
-def _node(path: str, index: int) -> str:
-    """The name of a partition as the kernel forms it: /dev/sda3, /dev/mmcblk0p3."""
-    return f"{path}p{index}" if path[-1].isdigit() else f"{path}{index}"
-
-
 Match = tuple[str, str, int, "Partition"]
 """Drive, node, number and entry of a partition that was found."""
 
 
 def _search(path: str, query: _Query) -> list[Match]:
     with Disk.open(path) as disk:
-        return [(path, _node(path, index), index, entry) for index, entry in query.hits(disk, disk.table())]
+        return [(path, partition_name(path, index), index, entry) for index, entry in query.hits(disk, disk.table())]
 
 
 def _print(match: Match, parsed: Parsed) -> None:
     _, node, index, entry = match
     numeric = parsed.has("n")
-    out(f"{index}\n" if numeric else f"{node}\n")
+    if numeric:
+        out(f"{index}\n")
+    else:
+        out_path(node)
     if parsed.has("v"):
         from gptlib.cli.show import entry_details
 
-        out(entry_details(entry, index, numeric=numeric))
+        out(entry_details(entry, index, numeric=numeric, text=printable))
 
 
 def _run(parsed: Parsed) -> int:
@@ -114,9 +112,9 @@ def _run(parsed: Parsed) -> int:
             matches += _search(resolve_target(path).path, query)
         except (NotGptError, CorruptGptError) as error:
             if parsed.arguments:
-                print(f"ERROR: {error}", file=sys.stderr)
+                complain(f"ERROR: {error}")
         except GptError as error:
-            print(f"ERROR: {error}", file=sys.stderr)
+            complain(f"ERROR: {error}")
     if parsed.has("json"):
         from gptlib.cli.report import matches_json
 

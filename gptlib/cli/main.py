@@ -6,6 +6,7 @@ import os
 import sys
 
 from gptlib._files import open_file
+from gptlib.cli.common import complain
 from gptlib.cli.options import HELP, Option, UsageError, help_text, parse
 from gptlib.errors import GptError, InvalidValueError, TableError, TargetError
 from gptlib.resolve import resolve_target
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (head, grep -q), or its disk is full: the interpreter must not try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):
-            print(f"ERROR: {error}", file=sys.stderr)
+            complain(f"ERROR: {error}")
         return FAILED
     except KeyboardInterrupt:
         return 130
@@ -82,7 +83,7 @@ def _main(words: Sequence[str]) -> int:
         return DONE
     name = _find(words[0])
     if name is None:
-        print(f"ERROR: no command {words[0]!r}; {PROGRAM} --help lists them", file=sys.stderr)
+        complain(f"ERROR: no command {words[0]!r}; {PROGRAM} --help lists them")
         return FAILED
     return _run(_load(name), words[1:])
 
@@ -115,13 +116,13 @@ def _run(command: Command, words: Sequence[str]) -> int:
             raise UsageError("-D is not supported: the table and the partitions must be on the same drive")
         return command.run(parsed)
     except UsageError as error:
-        print(f"ERROR: {error}; see {PROGRAM} {command.name} --help", file=sys.stderr)
+        complain(f"ERROR: {error}; see {PROGRAM} {command.name} --help")
         return command.usage_exit
     except (TableError, InvalidValueError) as error:
-        print(f"ERROR: {_with_drive(str(error), parsed)}", file=sys.stderr)
+        complain(f"ERROR: {_with_drive(str(error), parsed)}")
         return FAILED
     except GptError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
+        complain(f"ERROR: {error}")
         return FAILED
 
 

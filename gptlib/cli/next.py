@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from gptlib.cli.common import target_of
+from gptlib.cli.common import change, complain, target_of
 from gptlib.cli.options import Command
 from gptlib.disk import Disk
 from gptlib.errors import GptError, TableError
@@ -29,7 +27,7 @@ def _candidates(paths: Sequence[str], *, scan: bool) -> list[tuple[int, str]]:
         except GptError as error:
             if not scan:
                 raise
-            print(f"WARNING: passed over: {error}", file=sys.stderr)
+            complain(f"WARNING: passed over: {error}")
             continue
         number = next_root(table, kind)
         if number is not None:
@@ -64,7 +62,7 @@ def _take(path: str) -> Guid:
             raise TableError(f"{path}: the partition of the type {COREOS_USR} has just gone")
         partition = table.partitions[number]
         bits = partition.attributes
-        disk.write(table.with_attributes(number, bits.with_slot(tries=max(bits.tries - 1, 0))))
+        change(disk, table.with_attributes(number, bits.with_slot(tries=max(bits.tries - 1, 0))))
     return partition.unique_guid
 
 

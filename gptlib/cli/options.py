@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptlib._record import Record
+from gptlib._text import text_of
 from gptlib.errors import GptError, InvalidValueError
 from gptlib.guid import Guid
 
@@ -63,6 +64,14 @@ class Parsed:
     def text(self, key: str) -> str | None:
         """The value of an option, the last one where it was repeated."""
         return self._values[key][-1] if key in self._values else None
+
+    def label(self, key: str) -> str | None:
+        """The value of an option that is a label: UTF-8, whatever the locale. Raises UsageError."""
+        text = self.text(key)
+        label = None if text is None else text_of(text)
+        if label is not None and any("\ud800" <= letter <= "\udfff" for letter in label):
+            raise UsageError(f"invalid argument to -{key}: the label is not UTF-8")
+        return label
 
     def number(self, key: str, low: int = 0, high: int = _MAX_NUMBER) -> int | None:
         """A number in C notation (10, 0xa, 012). Raises UsageError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptlib.attributes import MAX_PRIORITY
-from gptlib.cli.common import entry_number, target_of
+from gptlib.cli.common import change, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import TableError
@@ -42,7 +42,7 @@ def _run(parsed: Parsed) -> int:
         table = disk.table()
         kind = _kind(target.path, table, target.partition)
         if kind is not None:
-            disk.write(prioritize(table, kind, index=target.partition, highest=highest, friends=friends))
+            change(disk, prioritize(table, kind, index=target.partition, highest=highest, friends=friends))
     return 0
 
 

@@ -43,7 +43,7 @@ def _run(parsed: Parsed) -> int:
         before = disk.read()
         if parsed.has("v"):
             print("GptValidityCheck() returned 0: GPT_SUCCESS")
-        epochs = disk.repair()
+        epochs = disk.repair(force=parsed.has("f"))
         table = disk.table()
         for part in _parts(table, before, epochs):
             print(f"{part} is updated.")
@@ -56,7 +56,12 @@ COMMAND = Command(
     "repair",
     "DRIVE",
     "Repair damaged GPT headers and tables. A good copy is never touched before the other one is good.",
-    (Option("v", "", "Verbose"),),
+    (
+        Option("v", "", "Verbose"),
+        Option("f", "", "Write even where something stands that is no part of a table", "force"),
+    ),
     _run,
-    "Moves the backup to the end of a disk that was grown, and makes a protective MBR where there is no MBR at all.",
+    "Moves the backup to the end of a disk that was grown, and makes a protective MBR where there is no MBR at all.\n"
+    "Refuses, without -f, where a boot loader or the like stands in the place of a copy, and where the disk ends with\n"
+    "a signature of another format. What lies in a partition is never written over.",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptlib.cli.common import target_of
+from gptlib.cli.common import change, target_of
 from gptlib.cli.options import Command, Option, Parsed, UsageError
 from gptlib.disk import Disk
 
@@ -59,7 +59,7 @@ def _run(parsed: Parsed) -> int:
         state = disk.read()
         table = _grown(disk.table(), target.partition, state.total_sectors, _LEAST if least is None else least)
         if table is not None:
-            disk.write(table)
+            change(disk, table)
     return 0
 
 

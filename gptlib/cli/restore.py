@@ -8,7 +8,7 @@ from gptlib.cli.options import Command, Option, UsageError
 from gptlib.cli.textform import read_dump
 from gptlib.disk import Disk
 from gptlib.errors import TableError
-from gptlib.mbr import protective_mbr
+from gptlib.mbr import PROTECTIVE, classify, protective_mbr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _run(parsed: Parsed) -> int:
     dump = read_dump(parsed.arguments[0])
     with Disk.open(whole_disk(parsed.with_arguments(parsed.arguments[1:])), write=True) as disk:
         table, mbr = _fitted(disk, dump.table, fit=parsed.has("f")), dump.mbr
-        if table.total_sectors != dump.table.total_sectors:
+        if table.total_sectors != dump.table.total_sectors and classify(mbr) == PROTECTIVE:
             mbr = protective_mbr(mbr, table.total_sectors)
         if parsed.has("k"):
             mbr = disk.examine().mbr[:_BOOT_CODE].ljust(_BOOT_CODE, b"\0") + mbr[_BOOT_CODE:]

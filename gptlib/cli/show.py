@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptlib.check import table_findings
-from gptlib.cli.common import JSON, entry_number, out, report, target_of
+from gptlib.cli.common import JSON, entry_number, out, report, shown, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.crc import crc32
 from gptlib.disk import Disk
@@ -34,7 +34,7 @@ FIELDS: dict[str, Callable[[Partition], object]] = {
     "s": lambda entry: _signed(entry.last_lba - entry.first_lba + 1) if entry.first_lba or entry.last_lba else 0,
     "t": lambda entry: entry.type_guid,
     "u": lambda entry: entry.unique_guid,
-    "l": lambda entry: entry.label,
+    "l": lambda entry: shown(entry.label),
     "S": lambda entry: int(entry.attributes.successful),
     "T": lambda entry: entry.attributes.tries,
     "P": lambda entry: entry.attributes.priority,
@@ -54,9 +54,9 @@ def _line(start: int, size: int, part: object, contents: str) -> str:
     return f"{_signed(start):12}{_signed(size):12}{part!s:>8}  {contents}\n"
 
 
-def entry_details(entry: Partition, index: int, *, numeric: bool) -> str:
-    """The lines of one entry."""
-    lines = [_line(entry.first_lba, entry.last_lba - entry.first_lba + 1, index, f'Label: "{entry.label}"')]
+def entry_details(entry: Partition, index: int, *, numeric: bool, text: Callable[[str], str] = shown) -> str:
+    """The lines of one entry; ``text`` says how its label is shown."""
+    lines = [_line(entry.first_lba, entry.last_lba - entry.first_lba + 1, index, f'Label: "{text(entry.label)}"')]
     lines.append(f"{_MORE}Type: {entry.type_guid if numeric else type_description(entry.type_guid)}\n")
     lines.append(f"{_MORE}UUID: {entry.unique_guid}\n")
     attributes = f"[{entry.attributes >> 48:x}]" if numeric else _attributes(entry)
@@ -82,7 +82,7 @@ def _attributes(entry: Partition) -> str:
 def _header_details(copy: Copy, *, numeric: bool) -> str:
     sector = copy.sector
     header = decode_header(sector)
-    signature = f"[{sector[:8].hex('-').upper()}]" if numeric else f"[{sector[:8].decode('latin-1')}]"
+    signature = f"[{sector[:8].hex('-').upper()}]" if numeric else f"[{shown(sector[:8].decode('latin-1'))}]"
     size_ok = header.header_size <= len(sector) and header_crc(sector, header.header_size) == header.header_crc32
     entries_ok = copy.entries != b"" and crc32(copy.entries) == header.entries_crc32
     fields = (

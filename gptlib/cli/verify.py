@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from gptlib._text import text_of
 from gptlib.check import table_findings
 from gptlib.cli.common import JSON, out, target_of
 from gptlib.cli.options import Command, Option
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, NotGptError
 from gptlib.findings import ERROR, WARNING
+from gptlib.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def _run(parsed: Parsed) -> int:
             try:
                 disk.read()
             except (NotGptError, CorruptGptError) as error:
-                verdict = str(error)
+                verdict = text_of(str(error))
     findings = [*state.findings, *(table_findings(state.table) if state.table is not None else ())]
     if parsed.has("json"):
         from gptlib.cli.report import findings_json
@@ -31,11 +33,11 @@ def _run(parsed: Parsed) -> int:
         out(findings_json(path, state, findings))
     else:
         for finding in findings:
-            out(f"{finding}\n")
+            out(f"{printable(str(finding))}\n")
         if state.table is not None:
             used, all_of_them = len(state.table.partitions), state.table.entries.capacity
-            verdict = f"{path}: {used} partitions in {all_of_them} entries, {len(findings) or 'no'} findings"
-        out(f"{verdict}\n")
+            verdict = f"{text_of(path)}: {used} partitions in {all_of_them} entries, {len(findings) or 'no'} findings"
+        out(f"{printable(verdict)}\n")
     bad = {ERROR, WARNING} if parsed.has("s") else {ERROR}
     return int(state.table is None or any(finding.severity in bad for finding in findings))
 

@@ -5,6 +5,8 @@ Run it as ``python -m gptlib.layout.generate``.
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
 
 from construct import Bytes, FormatField, Struct, Subconstruct
@@ -116,9 +118,16 @@ def render_zeros() -> str:
 
 def main() -> None:
     """Rewrite both modules beside this one."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gptlib.layout.generate", description="Rewrite compiled.py and zeros.py beside this module."
+    )
+    parser.parse_args()
     here = Path(__file__)
-    here.with_name("compiled.py").write_text(render(), encoding="utf-8")
-    here.with_name("zeros.py").write_text(render_zeros(), encoding="utf-8")
+    try:
+        here.with_name("compiled.py").write_text(render(), encoding="utf-8")
+        here.with_name("zeros.py").write_text(render_zeros(), encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"{parser.prog}: {error.filename}: {error.strerror}; expected to write it")
 
 
 if __name__ == "__main__":

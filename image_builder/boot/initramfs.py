@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from bootselect.integration.needs import FIRMWARE_VARIABLES
 from image_builder.boot.cpio import Entry, character_device, file, folder, link, tree, write_archive
 from image_builder.cache import replacing
 from image_builder.errors import PackageContentError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from image_builder.target.kernel import Kernel
     from image_builder.target.python import PythonTree
 
-DEFAULT_MODULES = ("virtio_pci", "virtio_blk", "erofs", "efivarfs")
+DEFAULT_MODULES = ("virtio_pci", "virtio_blk", "erofs", *FIRMWARE_VARIABLES)
 """The disks and slots of virtual machines (NVMe and ext4 are built in), and the name of the partition that was booted."""
 _FOLDERS = ("dev", "proc", "run", "slot", "sys", "tmp")
 _COMPRESSORS = {"lz4": ("lz4", "-q", "-l", "-12", "-", "-"), "zstd": ("zstd", "-q", "-19", "-T1", "-c")}

@@ -38,9 +38,11 @@ def make_esp(runner: Runner, output: Path, uki: Path, definition: Definition, pa
     label = partition.label[:11].upper()
     runner.run(["mkfs.fat", "--invariant", *fat32, "-S", str(sector), "-i", volume_id, "-n", label, output])
     fixed = {"SOURCE_DATE_EPOCH": str(EPOCH), "MTOOLS_SKIP_CHECK": "1"}
+    # By its last name and in its folder: mtools takes what follows the first @@ of a path for an offset.
+    image, here = f"./{output.name}", output.parent
     *folders, program = BOOT_PROGRAM
     place = "::"
     for folder in folders:
         place = f"{place}/{folder}"
-        runner.run(["mmd", "-i", output, place], env=fixed)
-    runner.run(["mcopy", "-i", output, uki, f"{place}/{program}"], env=fixed)
+        runner.run(["mmd", "-i", image, place], env=fixed, cwd=here)
+    runner.run(["mcopy", "-i", image, uki, f"{place}/{program}"], env=fixed, cwd=here)

@@ -29,13 +29,13 @@ def seal_image(runner: Runner, image: Path, *, uuid: str, salt: bytes) -> Seal:
         hashes = folder / "hashes"
         sizes = [f"--data-blocks={blocks}", f"--data-block-size={BLOCK}", f"--hash-block-size={BLOCK}"]
         fixed = ["--hash=sha256", f"--uuid={uuid}", f"--salt={salt.hex()}"]
-        argv = ["veritysetup", "format", str(image), str(hashes), *sizes, *fixed]
+        argv: list[str | Path] = ["veritysetup", "format", image, hashes, *sizes, *fixed]
         with image.open("r+b") as stream:
             stream.truncate(end)
         said = runner.run(argv).decode()
         found = _ROOT_HASH.search(said)
         if found is None:
-            raise ToolFailedError(argv, 0, "it named no root hash")
+            raise ToolFailedError([str(word) for word in argv], 0, "it named no root hash")
         # The tree's own superblock stands in the block after the seal; its first hash block in the one after that.
         seal = Seal(blocks, blocks + 2, bytes.fromhex(found[1]), salt)
         with image.open("r+b") as stream:

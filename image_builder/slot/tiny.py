@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from image_builder.run import Runner
     from image_builder.slot.parts import SlotParts
 
-_COMMANDS = {"gptctl": "gptlib.cli.main", "bootselect": "bootselect.cli.main", "updatectl": "update_agent.cli"}
+_COMMANDS = {"gptctl": "gptlib.cli.main", "bootselect": "bootselect.cli.main", "updatectl": "update_agent.entry"}
 _LAUNCHER = """#!/usr/bin/python3 -ISB
 import sys
 

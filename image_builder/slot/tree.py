@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @contextmanager
 def working_folder(near: Path | None = None) -> Iterator[Path]:
     """An empty folder that is gone when the block ends: in ``near``, or else where temporary files go. Raises OSError."""
-    with tempfile.TemporaryDirectory(prefix=".slotboot-", dir=near) as folder:
+    with tempfile.TemporaryDirectory(prefix=".slotboot-", dir=near and near.absolute()) as folder:
         path = Path(folder)
         path.chmod(0o755)
         yield path

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootselect.integration.interpreter import Interpreter
 from image_builder.errors import ClosureError, PackageContentError, ToolFailedError
-from image_builder.target import inside
 from image_builder.target.elf import linker_of
 
 if TYPE_CHECKING:
@@ -16,20 +14,8 @@ if TYPE_CHECKING:
 
     from image_builder.run import Runner
 
-_SCRIPTS = Path(inside.__file__).parent
 
-
-@dataclass(frozen=True)
-class Compilation:
-    """One module to compile: ``shown`` is the path in tracebacks, ``level`` the optimization level (0, 1, 2)."""
-
-    source: Path
-    target: Path
-    shown: str
-    level: int
-
-
-class Interpreter:
+class TargetInterpreter(Interpreter):
     """A Python in a folder that has the shape of a root file system."""
 
     def __init__(self, runner: Runner, root: Path, program: str, version: str) -> None:
@@ -69,19 +55,12 @@ class Interpreter:
                 return folder / name
         raise PackageContentError(self.root / self.linker[1:], "the dynamic linker is missing")
 
-    def _run(self, flags: Sequence[str], script: Path, arguments: Sequence[str] = (), stdin: bytes = b"") -> bytes:
+    def run(self, arguments: Sequence[str], stdin: bytes = b"") -> bytes:
+        """See ``Interpreter``. Raises ToolFailedError."""
         # Relative folders, as a colon in the path of the cache would split the list.
         folders = ":".join(str(folder.relative_to(self.root)) for folder in self.library_folders())
-        argv: list[str | Path] = [
-            self.linker_file(),
-            "--library-path",
-            folders,
-            self.program,
-            *flags,
-            script,
-            *arguments,
-        ]
-        return self._runner.run(argv, stdin=stdin, env={"PYTHONHASHSEED": "0"}, cwd=self.root)
+        argv: list[str | Path] = [self.linker_file(), "--library-path", folders, self.program, *arguments]
+        return self._runner.run(argv, stdin=stdin, cwd=self.root)
 
     def loaded_by(
         self,
@@ -91,19 +70,9 @@ class Interpreter:
         folders: Iterable[Path] = (),
         missing: Iterable[str] = (),
     ) -> dict[str, str]:
-        """The modules that are loaded after importing these: name -> file, ``built-in``, ``frozen`` or ''.
-
-        Raises ClosureError when a required one cannot be imported.
-        """
+        """See ``Interpreter``. Raises ClosureError when a required module cannot be imported."""
         required = list(required)
-        lists = [[str(folder) for folder in folders], list(missing), required, list(optional)]
         try:
-            out = self._run(["-I", "-S", "-B"], _SCRIPTS / "loaded.py", ["\n".join(items) for items in lists])
+            return super().loaded_by(required, optional=optional, folders=folders, missing=missing)
         except ToolFailedError as error:
             raise ClosureError(required, error.last_line) from error
-        return dict(line.split("\t", 1) for line in out.decode().splitlines())
-
-    def compile(self, modules: Iterable[Compilation]) -> None:
-        """Write the .pyc files; their folders exist."""
-        work = [[str(module.source), str(module.target), module.shown, module.level] for module in modules]
-        self._run(["-s", "-S", "-B"], _SCRIPTS / "compiled.py", stdin=json.dumps(work).encode())

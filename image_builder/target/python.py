@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootselect.integration.closure import import_closure
+from bootselect.integration.interpreter import Compilation
+from bootselect.integration.needs import ENTRY_POINTS, NOT_SHIPPED, OPTIMIZATION, PACKAGES
 from image_builder.cache import publish_folder
 from image_builder.errors import PackageContentError
-from image_builder.target.closure import NOT_SHIPPED, import_closure
 from image_builder.target.elf import library_closure
-from image_builder.target.interpreter import Compilation, Interpreter
+from image_builder.target.interpreter import TargetInterpreter
 from image_builder.target.sources import copy_files, digest_of, our_files
 
 if TYPE_CHECKING:
@@ -53,9 +55,7 @@ class _Recipe:
     """Optimization: 2 drops docstrings, which the command lines need for their help."""
 
 
-_BOOT = _Recipe(
-    "boot", ("bootselect", "gptlib"), ("bootselect.initramfs.selector", "bootselect.initramfs.rescue"), (), 2
-)
+_BOOT = _Recipe("boot", PACKAGES, ENTRY_POINTS, (), OPTIMIZATION)
 _SLOT = _Recipe("slot", ("bootselect", "gptlib", "update_agent"), (), ("click", "construct", "crcmod"), 0)
 
 
@@ -90,10 +90,10 @@ def _python(runner: Runner, packages: TargetPackages, cache: Path, recipe: _Reci
         identity = digest_of({**ours, **builder}, recipe.name, *identities)
 
         def fill(folder: Path) -> None:
-            interpreter = Interpreter(runner, packages.tree(names), f"usr/bin/python{version}", version)
+            interpreter = TargetInterpreter(runner, packages.tree(names), f"usr/bin/python{version}", version)
             loaded, files = _modules(interpreter, recipe, Path(staging), minimal)
             _assemble(runner, interpreter, recipe.level, files, folder / "root")
-            _try(Interpreter(runner, folder / "root", _PROGRAM, version), loaded)
+            _try(TargetInterpreter(runner, folder / "root", _PROGRAM, version), loaded)
             (folder / "modules.json").write_text(json.dumps(loaded))
 
         folder = publish_folder(cache / "python" / f"{recipe.name}-{identity}", fill)
@@ -101,7 +101,7 @@ def _python(runner: Runner, packages: TargetPackages, cache: Path, recipe: _Reci
 
 
 def _modules(
-    interpreter: Interpreter, recipe: _Recipe, ours: Path, minimal: Path
+    interpreter: TargetInterpreter, recipe: _Recipe, ours: Path, minimal: Path
 ) -> tuple[tuple[str, ...], dict[str, Path]]:
     """The names of the modules that are loaded, and all files that go into the folder of modules."""
     foreign = interpreter.root / "usr/lib/python3/dist-packages"
@@ -112,9 +112,10 @@ def _modules(
             files |= {f"{package}/{name}": file for name, file in _files_below(foreign / package, "*").items()}
         files |= _files_below(ours, "*")
     entries = recipe.entries or tuple(sorted(_module_name(name) for name in _files_below(ours, "*.py")))
-    closure = import_closure(interpreter, entries, [ours, foreign], optional=recipe.third_party)
-    landmark = {"os.py": interpreter.standard_library / "os.py"}
-    return closure.loaded, {**landmark, **files, **closure.files}
+    closure = import_closure(
+        interpreter, entries, ours=recipe.ours, folders=[ours, foreign], optional=recipe.third_party
+    )
+    return closure.loaded, {**files, **closure.files}
 
 
 def _files_below(folder: Path, pattern: str) -> dict[str, Path]:
@@ -128,7 +129,9 @@ def _module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _assemble(runner: Runner, interpreter: Interpreter, level: int, modules: Mapping[str, Path], root: Path) -> None:
+def _assemble(
+    runner: Runner, interpreter: TargetInterpreter, level: int, modules: Mapping[str, Path], root: Path
+) -> None:
     library = root / interpreter.standard_library.relative_to(interpreter.root)
     (library / interpreter.extensions.name).mkdir(parents=True)
     copy_files({name: file for name, file in modules.items() if file.suffix != ".py"}, library)
@@ -156,7 +159,7 @@ def _library_place(file: Path) -> str:
     return f"usr/lib/{folder}/{file.name}" if "-linux-" in folder else f"usr/lib/{file.name}"
 
 
-def _try(interpreter: Interpreter, modules: Sequence[str]) -> None:
+def _try(interpreter: TargetInterpreter, modules: Sequence[str]) -> None:
     """Import all of it once more, now from the finished tree alone."""
     loaded = interpreter.loaded_by(modules, missing=NOT_SHIPPED)
     for name, origin in loaded.items():

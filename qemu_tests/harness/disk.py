@@ -141,7 +141,7 @@ class LayeredDisk:
         # Force-share: a running QEMU holds the lock.
         run_tool(
             *("qemu-img", "dd", "-U", "-f", self.format, "-O", "raw"),
-            *(f"bs={_BLOCK}", span, f"if={self.top}", f"of={target}"),
+            *(f"bs={_BLOCK}", span, f"if={self.top}", f"of={target.absolute()}"),
         )
 
     def export(self, target: Path) -> Path:

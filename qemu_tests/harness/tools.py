@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qemu_tests.errors import MissingToolError, ToolFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 DEBIAN_PACKAGES = {
@@ -35,11 +36,16 @@ def find_tool(name: str) -> str:
     return found
 
 
-def run_tool(name: str, *arguments: str | Path) -> str:
-    """Run a program to its end and return what it wrote on standard output. Raises MissingToolError, ToolFailedError."""
-    argv = [find_tool(name), *(os.fspath(argument) for argument in arguments)]
+def run_tool(name: str, *arguments: str | Path, pass_fds: Sequence[int] = ()) -> str:
+    """Run a program to its end and return what it wrote on standard output. Raises MissingToolError, ToolFailedError.
+
+    A path reaches the program as an absolute one, so that no name is taken for an option, a drive or a protocol.
+    """
+    argv = [find_tool(name), *(word if isinstance(word, str) else str(word.absolute()) for word in arguments)]
     environment = {**os.environ, "LC_ALL": "C"}
-    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False, env=environment)
+    done = subprocess.run(
+        argv, capture_output=True, text=True, errors="replace", check=False, env=environment, pass_fds=pass_fds
+    )
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise ToolFailedError([name, *argv[1:]], done.returncode, lines[-1] if lines else "")

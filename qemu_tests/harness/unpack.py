@@ -24,7 +24,10 @@ def kernel_of(image: Path, folder: Path) -> DirectKernel:
     folder.mkdir(parents=True, exist_ok=True)
     loader = folder / "loader.efi"
     try:
-        run_tool("mcopy", "-n", "-o", "-i", f"{image.resolve()}@@{_esp_offset(image)}", f"::/{LOADER}", loader)
+        with image.open("rb") as file:
+            # By its descriptor: mtools takes what follows the first @@ of a path for an offset.
+            place = f"/proc/self/fd/{file.fileno()}@@{_esp_offset(image)}"
+            run_tool("mcopy", "-n", "-o", "-i", place, f"::/{LOADER}", loader, pass_fds=[file.fileno()])
         dumps = [word for name in _SECTIONS for word in ("--dump-section", f"{name}={folder / name.lstrip('.')}")]
         # objcopy writes an output in any case.
         run_tool("objcopy", *dumps, loader, folder / "unused.efi")

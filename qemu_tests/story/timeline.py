@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gptlib.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -36,7 +38,7 @@ class Moment:
 
     def __str__(self) -> str:
         disk = "" if self.slots is None else "  " + "  ".join(f"{label} {bits}" for label, bits in self.slots.items())
-        return f"{self.seconds:7.1f} s  {self.machine:<16}  {self.kind:<9}  {self.text}{disk}"
+        return printable(f"{self.seconds:7.1f} s  {self.machine:<16}  {self.kind:<9}  {self.text}{disk}")
 
 
 class Timeline:

@@ -21,6 +21,8 @@ def build_in_debian(packages: Sequence[str], script: str, folder: Path, output: 
     hook = folder / "install.sh"
     hook.write_text(script)
     run_tool(
+        # Without an initramfs for the kernel that is installed, if any: who wants one makes it in the script.
+        *("env", "INITRD=No"),
         *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"),
         *("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*"),
         f'--customize-hook=cd "{ROOT}" && sh "{hook}" "$1" "{output}"',

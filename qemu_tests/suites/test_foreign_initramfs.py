@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gptlib import Disk
 from qemu_tests.harness.hardware import DirectKernel, Hardware
+from qemu_tests.harness.judges import find_problems
 from qemu_tests.harness.once import once
 from qemu_tests.harness.tools import run_tool
 from qemu_tests.suites.debian import build_in_debian
+from qemu_tests.suites.variants import kexec_variant, sealed_variant
 
 if TYPE_CHECKING:
     from qemu_tests.harness.machine import Machine
@@ -25,28 +30,32 @@ ROOT = Path(__file__).parents[2]
 CMDLINE = "console=ttyS0 gpt panic=-1"
 PACKAGES = (
     *("python3", "python3-crcmod", "busybox", "kmod", "zstd", "linux-image-cloud-amd64"),
-    *("initramfs-tools", "dracut-core"),
+    *("initramfs-tools", "dracut-core", "systemd"),
 )
 INSTALL = r"""
 set -e
-site=$1/usr/lib/python3/dist-packages
-cp -r bootselect gptlib "$site/"
+root=$1
+cp -r bootselect gptlib "$root/usr/lib/python3/dist-packages/"
 hooks=bootselect/integration
-cp $hooks/initramfs-tools/hooks/bootselect "$1/etc/initramfs-tools/hooks/"
-cp $hooks/initramfs-tools/scripts/bootselect "$1/etc/initramfs-tools/scripts/"
-cp -r $hooks/dracut/90bootselect "$1/usr/lib/dracut/modules.d/"
-version=$(ls "$1/lib/modules")
-chroot "$1" mkinitramfs -o /initramfs-tools.img "$version"
-chroot "$1" dracut --no-hostonly --add bootselect --kver "$version" /dracut.img
-cp "$1/initramfs-tools.img" "$1/dracut.img" "$2/"
-cp "$1/boot/vmlinuz-$version" "$2/vmlinuz"
+cp $hooks/initramfs-tools/hooks/bootselect "$root/etc/initramfs-tools/hooks/"
+cp $hooks/initramfs-tools/scripts/bootselect "$root/etc/initramfs-tools/scripts/"
+cp -r $hooks/dracut/90bootselect "$root/usr/lib/dracut/modules.d/"
+version=$(ls "$root/lib/modules")
+dracut() { chroot "$root" dracut --no-hostonly --compress 'zstd -q -1' --add bootselect --kver "$version" "$@"; }
+# Compressed fast: each is unpacked a few times only.
+mkdir "$root/made"
+chroot "$root" mkinitramfs -c zstd -l 1 -o /made/initramfs-tools.img "$version"
+dracut /made/dracut.img
+dracut --omit systemd /made/dracut-without-systemd.img
+cp "$root/made"/* "$2/"
+cp "$root/boot/vmlinuz-$version" "$2/vmlinuz"
 """
 """Run by mmdebstrap outside of the new Debian: $1 is its root, $2 the folder for what is built."""
 
 
 @pytest.fixture(scope="session")
 def foreign(slotboot_folder: Path) -> Path:
-    """A folder with ``vmlinuz``, ``initramfs-tools.img`` and ``dracut.img``."""
+    """A folder with ``vmlinuz`` and an initramfs of each tool."""
 
     def build() -> str:
         folder = slotboot_folder / "foreign"
@@ -70,38 +79,108 @@ def by_mkosi(slotboot_folder: Path) -> Path:
     return Path(once(slotboot_folder, "mkosi", build))
 
 
-def boots_a_slot(machine: Machine, kernel: DirectKernel) -> None:
-    """The selector counts the try of USR-A, mounts it, and the system in it comes up and marks itself good."""
-    machine.boot(kernel=kernel)
-    machine.wait_for_line(r"bootselect: booting slot USR-A \(partition 2, version 1\), now 2/2/0")
-    assert machine.wait_for_hello().label == "USR-A"
-    assert machine.judge().slots == {"USR-A": "2/0/1", "USR-B": "0/0/0"}
+GROWTH = 64 << 20
 
 
 @pytest.fixture
-def armed(materials: Materials, tmp_path: Path) -> Path:
-    """The default image with USR-A armed."""
+def grown(materials: Materials, tmp_path: Path) -> Path:
+    """The default image with USR-A armed, copied to a larger disk: the backup of the table is not at its end."""
     image = tmp_path / "disk.raw"
     shutil.copy(materials.image, image)
     subprocess.run(["cgpt", "add", "-i", "2", "-P", "2", "-T", "3", "-S", "0", str(image)], check=True)
+    with image.open("r+b") as file:
+        file.truncate(image.stat().st_size + GROWTH)
+    assert find_problems(image)
     return image
 
 
-@pytest.mark.parametrize(
-    ("name", "switch"),
-    [("initramfs-tools", "boot=bootselect"), ("dracut", "root=bootselect")],
-    ids=["initramfs-tools", "dracut"],
+def takes_over_the_grown_disk(machine: Machine, kernel: DirectKernel) -> None:
+    """The selector counts the try of USR-A and moves the backup of the table; the slot comes up and marks itself good."""
+    machine.boot(kernel=kernel)
+    machine.wait_for_line(r"bootselect: booting slot USR-A \(partition 2, version 1\), now 2/2/0")
+    assert machine.wait_for_hello().label == "USR-A"
+    # sgdisk and cgpt find no problem any more.
+    assert machine.judge().slots == {"USR-A": "2/0/1", "USR-B": "0/0/0"}
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """An initramfs that another tool has built, and what that tool wants on the kernel's command line."""
+
+    name: str
+    switch: str
+
+    def kernel(self, folder: Path, *settings: str) -> DirectKernel:
+        words = " ".join([CMDLINE, self.switch, *settings])
+        return DirectKernel(folder / "vmlinuz", folder / f"{self.name}.img", words)
+
+
+TOOLS = (
+    Foreign("initramfs-tools", "boot=bootselect"),
+    # With systemd, as distributions have it.
+    Foreign("dracut", "root=bootselect"),
+    Foreign("dracut-without-systemd", "root=bootselect"),
 )
-def test_the_selector_boots_a_slot_from_an_initramfs_of(
-    foreign: Path, armed: Path, slotboot_machines: MakeMachine, name: str, switch: str
+ALL = pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+BOTH = pytest.mark.parametrize("tool", TOOLS[:2], ids=lambda tool: tool.name)
+ROOMY = Hardware(memory=1024)
+
+
+@ALL
+def test_an_armed_update_on_a_grown_disk_is_counted_in_the_initramfs_of(
+    tool: Foreign, foreign: Path, grown: Path, slotboot_machines: MakeMachine
 ) -> None:
-    kernel = DirectKernel(foreign / "vmlinuz", foreign / f"{name}.img", f"{CMDLINE} {switch}")
-    boots_a_slot(slotboot_machines(armed, f"foreign-{name}", hardware=Hardware(memory=1024)), kernel)
+    machine = slotboot_machines(grown, f"foreign-grown-{tool.name}", ROOMY)
+    takes_over_the_grown_disk(machine, tool.kernel(foreign))
+
+
+@pytest.fixture
+def sealed(slotboot_folder: Path, tmp_path: Path) -> Path:
+    """A disk with the same sealed slot twice, both known to boot; the better one, USR-B, was changed behind its first MiB."""
+    image = tmp_path / "sealed.raw"
+    shutil.copy(sealed_variant(slotboot_folder).image, image)
+    with Disk.open(image) as disk:
+        table = disk.table()
+    good, changed = (table.partition(table.find(label=label)[0]) for label in ("USR-A", "USR-B"))
+    with image.open("r+b") as file:
+        file.seek(good.first_lba * 512)
+        content = bytearray(file.read(good.sectors * 512))
+        content[1 << 20 : 7 << 20] = bytes(6 << 20)
+        file.seek(changed.first_lba * 512)
+        file.write(content)
+    subprocess.run(["cgpt", "add", "-i", "3", "-P", "2", "-T", "0", "-S", "1", str(image)], check=True)
+    return image
+
+
+@BOTH
+def test_a_sealed_slot_is_mounted_after_another_was_passed_over_in_the_initramfs_of(
+    tool: Foreign, foreign: Path, sealed: Path, slotboot_machines: MakeMachine
+) -> None:
+    machine = slotboot_machines(sealed, f"foreign-sealed-{tool.name}", ROOMY)
+    machine.boot(kernel=tool.kernel(foreign, "bootselect.verity=required"))
+    machine.wait_for_line("slot USR-B is marked bad and the next one is taken")
+    assert machine.wait_for_hello().label == "USR-A"
+    # The kernel's name for it, or that of util-linux.
+    assert re.search("^/dev/(dm-0|mapper/slot) / erofs ro", machine.run("cat /proc/mounts").output, re.MULTILINE)
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
+
+
+@BOTH
+def test_the_kernel_of_the_slot_is_started_by_the_initramfs_of(
+    tool: Foreign, foreign: Path, slotboot_folder: Path, slotboot_machines: MakeMachine
+) -> None:
+    machine = slotboot_machines(kexec_variant(slotboot_folder).image, f"foreign-kexec-{tool.name}", ROOMY)
+    machine.boot(kernel=tool.kernel(foreign, "bootselect.hand-over=kexec"))
+    machine.wait_for_line("starting the kernel of slot USR-A")
+    assert machine.wait_for_hello().label == "USR-A"
+    words = machine.run("cat /proc/cmdline").output.split()
+    assert "slot=USR-A" in words
+    assert tool.switch not in words
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mkosi 14 builds as root only")
-def test_the_selector_boots_a_slot_from_the_initramfs_of_the_mkosi_example(
-    by_mkosi: Path, armed: Path, slotboot_machines: MakeMachine
+def test_an_armed_update_on_a_grown_disk_is_counted_in_the_initramfs_of_the_mkosi_example(
+    by_mkosi: Path, grown: Path, slotboot_machines: MakeMachine
 ) -> None:
     kernel = DirectKernel(by_mkosi / "vmlinuz", by_mkosi / "initramfs.cpio.zst", CMDLINE)
-    boots_a_slot(slotboot_machines(armed, "foreign-mkosi"), kernel)
+    takes_over_the_grown_disk(slotboot_machines(grown, "foreign-mkosi"), kernel)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.harness.hardware import Hardware
-from qemu_tests.suites.variants import Variant, build_variant
+from qemu_tests.suites.variants import Variant, build_variant, kexec_variant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +21,10 @@ WATCHED = Hardware(watchdog=True)
 
 
 def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
-    variant = build_variant(
-        slotboot_folder, "kexec", boot={"hand_over": "kexec"}, slot={"kernel": True}, update={"cmdline": "quiet second"}
-    )
+    variant = kexec_variant(slotboot_folder)
     machine = slotboot_machines(variant.image, "kexec")
     machine.boot(medium=variant.update)
-    machine.wait_for_line("starting the kernel of slot USR-A")
+    machine.wait_for_line("^bootselect: starting the kernel of slot USR-A$")
     machine.wait_for_hello()
     words = machine.run("cat /proc/cmdline").output.split()
     assert "slot=USR-A" in words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -10,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gptlib import Disk
+from image_builder.boot.cpio import file, write_archive
 from qemu_tests.harness.disk import BadSector
-from qemu_tests.suites.variants import build_variant
+from qemu_tests.suites.variants import build_variant, sealed_variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,13 +133,53 @@ def test_what_grub_has_chosen_is_not_counted_again(
     image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 2, 0))
     with Disk.open(image) as disk:
         table = disk.table()
-    partuuid = table.partition(table.find(label="USR-B")[0]).unique_guid
-    direct = replace(kernel, command_line=f"{kernel.command_line} usr=PARTUUID={partuuid}")
+    slot, state = (table.partition(table.find(label=label)[0]).unique_guid for label in ("USR-B", "STATE"))
+    # As Flatcar's does; another partition beside it, and a slot that no boot loader chooses, change nothing.
+    named = f"root=PARTUUID={state} mount.usr=/dev/mapper/usr verity.usr=PARTUUID={str(slot).upper()}"
+    direct = replace(kernel, command_line=f"{kernel.command_line} {named}")
     machine = slotboot_machines(image, "grub-has-chosen")
     machine.boot(kernel=direct)
     machine.wait_for_line("now 2/2/0")
     assert machine.wait_for_hello().label == "USR-B"
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/1"}
+
+
+def without_module(kernel: DirectKernel, name: str, target: Path) -> DirectKernel:
+    """The kernel with an initramfs in which the file of a module is broken, as on a medium that is going bad."""
+    packed = kernel.initramfs.read_bytes()
+    names = subprocess.run(["lz4", "-dc", str(kernel.initramfs)], capture_output=True, check=True).stdout
+    found = re.search(rf"usr/lib/python3\.\d+/bootselect/initramfs/{name}\.pyc".encode(), names)
+    assert found
+    archive = io.BytesIO()
+    write_archive(archive, [file(found.group().decode(), b"no module at all")])
+    more = subprocess.run(["lz4", "-l", "-c"], input=archive.getvalue(), capture_output=True, check=True).stdout
+    target.write_bytes(packed + more)
+    return replace(kernel, initramfs=target)
+
+
+def test_an_exception_in_every_slot_ends_in_a_line_for_each_and_takes_nothing_that_was_proved(
+    disk_with: Callable[..., Path], slotboot_machines: MakeMachine, kernel: DirectKernel, tmp_path: Path
+) -> None:
+    image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 3, 0))
+    label = "x\n/dev/vdz: USR-A 9/9/1\x1b[2J"
+    with Disk.open(image, write=True) as disk:
+        table = disk.table()
+        number = table.find(label="USR-B")[0]
+        disk.write(table.change(number, table.partition(number)._replace(name=label)))
+    shown = r"x\n/dev/vdz: USR-A 9/9/1\x1b[2J"
+    direct = without_module(kernel, "verity", tmp_path / "initramfs")
+    # No udev runs here: the name is an identity, not a link that would have to appear.
+    named = "bootselect.verity=auto boot-disk=/dev/disk/by-partlabel/EFI-SYSTEM"
+    machine = slotboot_machines(image, "broken-module")
+    machine.boot(kernel=replace(direct, command_line=f"{direct.command_line} {named}"))
+    machine.wait_for_line("disk /dev/vda: boot-disk=/dev/disk/by-partlabel/EFI-SYSTEM")
+    machine.wait_for_line(f"slot {re.escape(shown)} is marked bad and the next one is taken: ImportError: ")
+    machine.wait_for_line("slot USR-A is passed over in this boot and the next one is taken: ImportError: ")
+    machine.wait_for_line("no slot is bootable")
+    machine.wait_for_line("no slot could be booted; action: rescue")
+    machine.type_line("bootselect status")
+    machine.wait_for_line(f"^/dev/vda: USR-A 1/0/1, {re.escape(shown)} 2/0/0$")
+    assert not machine.console.find_all("Traceback|^/dev/vdz")
 
 
 def test_a_clone_of_the_disk_is_a_clear_refusal_and_never_a_coin_toss(
@@ -161,7 +204,7 @@ def test_the_command_line_settles_which_of_two_clones_it_is(
 
 
 def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
-    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed")
     machine.boot(medium=sealed.update)
     machine.wait_for_hello()
@@ -177,7 +220,7 @@ def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotb
 def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
     slotboot_folder: Path, slotboot_machines: MakeMachine
 ) -> None:
-    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed-proven")
     machine.boot(medium=sealed.update)
     machine.wait_for_hello()
@@ -194,7 +237,7 @@ def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
 def test_a_sealed_slot_that_was_changed_takes_its_tries_and_falls_back(
     slotboot_folder: Path, slotboot_machines: MakeMachine
 ) -> None:
-    sealed = build_variant(slotboot_folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed-changed")
     machine.boot(medium=sealed.update)
     machine.wait_for_hello()

@@ -57,6 +57,18 @@ def build_variant(
     return Variant(Path(image), Path(medium))
 
 
+def kexec_variant(folder: Path) -> Variant:
+    """Slots with kernels of their own; the update's has ``second`` on its command line."""
+    return build_variant(
+        folder, "kexec", boot={"hand_over": "kexec"}, slot={"kernel": True}, update={"cmdline": "quiet second"}
+    )
+
+
+def sealed_variant(folder: Path) -> Variant:
+    """Sealed slots, on a machine that boots no others."""
+    return build_variant(folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+
+
 def _with_third_slot(definition: Definition) -> Definition:
     second = next(partition for partition in definition.partitions if partition.label == "USR-B")
     number = len(definition.partitions) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from bootselect.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.support import SlotImage
 
@@ -101,3 +101,13 @@ def test_only_a_slot_that_has_not_proved_itself_is_left_by_a_reboot(
     folder.add("required.d/fails", "exit 1")
     assert folder.run("--reboot").exit_code == 1
     assert marker.exists() == reboots
+
+
+def test_a_folder_that_is_called_like_an_option_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel gives the path of a script to its interpreter as an argument."""
+    monkeypatch.chdir(tmp_path)
+    folder = Folder(Path("-o,x"))
+    folder.add("required.d/10-good", "exit 0")
+    result = CliRunner().invoke(main, ["health", "--folder", "-o,x", "--json"])
+    assert result.exit_code == 0, result.output
+    assert [check["problem"] for check in json.loads(result.stdout)["checks"]] == [""]

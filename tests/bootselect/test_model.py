@@ -110,9 +110,16 @@ def explore(policy: str, slots: int, priorities: Sequence[int], tries: Sequence[
 Count = Callable[[str, object], None]
 
 
+def all_of(slots: int, fields: int) -> int:
+    """How many states there are: a slot is good, unusable, or dies, and one that dies is not marked successful."""
+    kinds: int = fields * 2 + fields * 2 + fields
+    return int(kinds**slots)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_state_of_two_slots_ends_on_a_good_slot_if_there_is_one(policy: str, record_property: Count) -> None:
     count = explore(policy, 2, range(4), range(5))
+    assert count == all_of(2, 4 * 5)
     record_property("counted", f"{policy}: {count} states of two slots with priorities 0..3 and tries 0..4")
 
 
@@ -120,6 +127,7 @@ def test_every_state_of_two_slots_ends_on_a_good_slot_if_there_is_one(policy: st
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_state_of_two_slots_without_any_symmetry(policy: str, record_property: Count) -> None:
     count = explore(policy, 2, range(16), range(16))
+    assert count == all_of(2, 16 * 16)
     record_property("counted", f"{policy}: {count} states of two slots, all of them")
 
 
@@ -127,4 +135,5 @@ def test_every_state_of_two_slots_without_any_symmetry(policy: str, record_prope
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_state_of_three_slots_up_to_symmetry(policy: str, record_property: Count) -> None:
     count = explore(policy, 3, range(4), range(4))
+    assert count == all_of(3, 4 * 4)
     record_property("counted", f"{policy}: {count} states of three slots, up to the symmetries")

@@ -80,6 +80,35 @@ def test_an_unproven_slot_is_not_booted_on_credit(
     assert "partition 4 was due" in selection.reason
 
 
+@pytest.mark.parametrize("fault", [ImportError("No module named 'array'"), MemoryError(), OSError(5, "odd")], ids=repr)
+def test_a_write_that_fails_in_a_way_of_its_own_is_no_credit_either(
+    slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    with Disk.open(image.path, write=True) as disk:
+
+        def fail(*_: object) -> None:
+            raise fault
+
+        monkeypatch.setattr(disk.device, "write", fail)
+        selection = select(disk, GPTPRIO, USR)
+    assert (selection.number, image.attributes()) == (3, [(1, 0, 1), (2, 3, 0)])
+    assert selection.problem.startswith(type(fault).__name__)
+
+
+def test_a_lock_that_cannot_be_asked_for_is_a_disk_that_cannot_be_written(
+    slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    disk, unwritable = open_for_selection(str(slot_image((1, 0, 1)).path), lock_deadline=0)
+    with disk:
+        assert not disk.writable
+    assert "No locks available" in unwritable
+
+
 def test_with_another_writer_at_work_a_proven_slot_is_booted(slot_image: Callable[..., SlotImage]) -> None:
     image = slot_image((1, 0, 1), (2, 3, 0))
     with Disk.open(image.path, write=True):

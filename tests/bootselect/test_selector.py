@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bootselect.decision import Decision
-from bootselect.errors import NothingBootableError
-from bootselect.initramfs import mount
+from bootselect.errors import DiskChoiceError, NothingBootableError
+from bootselect.initramfs import kexec, mount, selector, watchdog
 from bootselect.initramfs.config import parse_config
+from bootselect.initramfs.disks import DiskChoice, choose_at_once
 from bootselect.initramfs.log import Log
 from bootselect.initramfs.selector import boot_disk, leave_decision, partition_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bootselect.initramfs.selector import HandOver
     from tests.support import SlotImage
 
 CONFIG = parse_config("", "")
@@ -32,18 +36,28 @@ class Machine:
             file.touch()
         (folder / "printk").write_text("7\t4\t1\t7\n")
         self.log = Log(str(self.kmsg), str(self.console), str(folder / "printk"))
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, str | Exception] = {}
         self.run_argv: list[list[str]] = []
+        self.mounted: list[str] = []
+        (folder / "filesystems").write_text("nodev\tproc\n\text4\n\terofs\n")
+        monkeypatch.setattr(mount, "FILESYSTEMS", str(folder / "filesystems"))
+        monkeypatch.setattr(selector, "scan", lambda *_, **__: [])  # the disks of the host are none of ours
         monkeypatch.setattr(mount, "SLOT_ROOT", str(self.root))
         monkeypatch.setattr(mount.mount_slot, "__defaults__", (str(self.root),))
 
     def run(self, argv: list[str]) -> tuple[int, str]:
         self.run_argv.append(argv)
         if argv[0] == "umount":
+            self.mounted.pop()
             return 0, ""
         how = self.broken.get(argv[-2][-1], "")
+        if isinstance(how, Exception):
+            raise how
         if how == "mount":
             return 32, "mounting failed: Invalid argument"
+        if how == "no program":
+            return 127, "there is no mount in this initramfs"
+        self.mounted.append(argv[-2])
         for name, text in {"etc/os-release": 'VERSION="7"\n', "sbin/init": ""}.items():
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,10 +66,12 @@ class Machine:
                 path.write_text(text)
         return 0, ""
 
-    def boot(self, image: SlotImage, cmdline: str = "") -> Decision:
+    def boot(
+        self, image: SlotImage, cmdline: str = "", hand_over: HandOver = lambda _: None, conf: str = ""
+    ) -> Decision:
         for number in range(3, 3 + len(image.attributes())):
             Path(partition_node(str(image.path), number)).touch()
-        return boot_disk(str(image.path), parse_config("", cmdline), self.log, self.run)
+        return boot_disk(str(image.path), parse_config(conf, cmdline), self.log, self.run, hand_over)
 
 
 @pytest.fixture
@@ -132,13 +148,282 @@ def test_the_decision_is_json_whatever_the_label_is(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["label"] == label
 
 
-def test_what_grub_has_chosen_is_booted_without_accounting_again(
+FOREIGN = [
+    RuntimeError("surprise"),
+    ImportError("No module named 'array'"),
+    MemoryError(),
+    RecursionError("maximum recursion depth exceeded"),
+    OSError(24, "Too many open files"),
+    UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+]
+
+
+@pytest.mark.parametrize("fault", FOREIGN, ids=lambda fault: type(fault).__name__)
+def test_an_exception_that_is_not_ours_makes_one_slot_unusable_and_the_next_is_taken(
+    machine: Machine, slot_image: Callable[..., SlotImage], fault: Exception
+) -> None:
+    machine.broken["4"] = fault
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    assert machine.boot(image).label == "USR-A"
+    assert image.attributes() == [(1, 0, 1), (2, 0, 0)]
+    said = machine.kmsg.read_text()
+    assert f"<3>bootselect: slot USR-B is marked bad and the next one is taken: {type(fault).__name__}: " in said
+    assert "(test_selector.py:" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("fault", FOREIGN, ids=lambda fault: type(fault).__name__)
+def test_a_slot_that_cannot_be_handed_over_to_is_unmounted_and_the_next_is_taken(
+    machine: Machine, slot_image: Callable[..., SlotImage], fault: Exception
+) -> None:
+    image = slot_image((1, 0, 1), (2, 3, 0))
+
+    def hand_over(decision: Decision) -> None:
+        assert machine.mounted == [decision.device]
+        if decision.label == "USR-B":
+            raise fault
+
+    assert machine.boot(image, hand_over=hand_over).label == "USR-A"
+    assert machine.mounted == [f"{image.path}3"]
+    assert image.attributes() == [(1, 0, 1), (2, 0, 0)]
+
+
+@pytest.mark.parametrize("fault", [*FOREIGN, "no program"], ids=lambda fault: fault if isinstance(fault, str) else None)
+def test_a_fault_that_meets_every_slot_does_not_take_what_they_have_proved(
+    machine: Machine, slot_image: Callable[..., SlotImage], fault: Exception | str
+) -> None:
+    machine.broken = {"3": fault, "4": fault}
+    image = slot_image((1, 0, 1), (2, 0, 1))
+    with pytest.raises(NothingBootableError):
+        machine.boot(image)
+    assert image.attributes() == [(1, 0, 1), (2, 0, 1)]
+    assert machine.kmsg.read_text().count("is passed over in this boot and the next one is taken: ") == 2
+
+
+def test_a_file_system_without_a_driver_is_not_the_fault_of_the_slots(
     machine: Machine, slot_image: Callable[..., SlotImage]
 ) -> None:
+    machine.broken = {"3": "mount", "4": "mount"}
+    image = slot_image((1, 0, 1), (2, 0, 1))
+    with pytest.raises(NothingBootableError):
+        machine.boot(image, conf="fstype=squashfs")
+    assert image.attributes() == [(1, 0, 1), (2, 0, 1)]
+    assert "cannot be mounted: this kernel has no squashfs; its driver is not loaded" in machine.kmsg.read_text()
+    with pytest.raises(NothingBootableError):
+        machine.boot(image)
+    assert image.attributes() == [(1, 0, 0), (2, 0, 0)]
+
+
+@pytest.mark.parametrize(("module", "conf"), [("verity", "verity=auto"), ("kexec", "hand-over=kexec")])
+def test_a_module_that_is_missing_in_the_initramfs_is_one_line_for_each_slot(
+    machine: Machine,
+    slot_image: Callable[..., SlotImage],
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    conf: str,
+) -> None:
+    # As "from bootselect.initramfs import verity" fails where the file is not there.
+    monkeypatch.delattr(f"bootselect.initramfs.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, f"bootselect.initramfs.{module}", None)
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    with pytest.raises(NothingBootableError):
+        machine.boot(image, conf=conf)
+    assert image.attributes() == [(1, 0, 1), (2, 0, 0)]
+    said = machine.kmsg.read_text()
+    assert said.count("is taken: ImportError: ") + said.count("is taken: ModuleNotFoundError: ") == 2
+    assert machine.mounted == []
+
+
+@pytest.mark.parametrize("name", ["etc/os-release", "usr/lib/os-release"])
+def test_an_os_release_that_is_a_pipe_or_huge_does_not_hang_the_boot(
+    machine: Machine, slot_image: Callable[..., SlotImage], name: str
+) -> None:
+    machine.broken["4"] = "etc/os-release"
+    (machine.root / name).parent.mkdir(parents=True)
+    image = slot_image((1, 0, 1), (2, 3, 0))
+
+    def run(argv: list[str]) -> tuple[int, str]:
+        done = Machine.run(machine, argv)
+        if argv[0] == "mount" and argv[-2].endswith("4"):
+            os.mkfifo(machine.root / "etc/os-release")
+            with (machine.root / "usr/lib/os-release").open("wb") as file:
+                file.truncate(1 << 40)
+        return done
+
+    (machine.root / "usr/lib").mkdir(parents=True, exist_ok=True)
+    machine.run = run  # type: ignore[method-assign]
+    assert machine.boot(image).label == "USR-A"
+    assert "it has no os-release" in machine.kmsg.read_text()
+
+
+def booted_by_main(machine: Machine, monkeypatch: pytest.MonkeyPatch, choice: Callable[..., object]) -> int:
+    monkeypatch.setattr(selector, "Log", lambda: machine.log)
+    monkeypatch.setattr(selector, "choose_at_once", choice)
+    with pytest.raises(SystemExit) as end:
+        selector.main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+@pytest.mark.parametrize("fault", [*FOREIGN, KeyboardInterrupt(), DiskChoiceError("two disks")], ids=repr)
+def test_at_the_top_everything_is_one_line_and_an_exit_code(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fault: BaseException
+) -> None:
+    def find(*_: object, **__: object) -> None:
+        raise fault
+
+    assert booted_by_main(machine, monkeypatch, find) == 1
+    [line] = machine.kmsg.read_text().splitlines()
+    assert line.startswith("<3>bootselect: ")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_log_that_fails_too_is_said_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(selector, "Log", fail)
+    with pytest.raises(SystemExit) as end:
+        selector.main()
+    assert end.value.code == 1
+    assert capfd.readouterr().err == "bootselect: the selector failed, and so did its log\n"
+
+
+def test_without_a_disk_it_is_said_why_each_that_is_there_is_not_used(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(_: object, passed_over: dict[str, str], **__: object) -> list[object]:
+        passed_over["/dev/sda"] = "it is a member of an md array"
+        return []
+
+    monkeypatch.setattr(selector, "load_config", lambda: parse_config("wait=0", ""))
+    monkeypatch.setattr(selector, "scan", scan)
+    monkeypatch.setattr(selector, "loader_partuuid", str)
+    assert booted_by_main(machine, monkeypatch, choose_at_once) == 1
+    assert machine.kmsg.read_text().splitlines() == [
+        "<4>bootselect: /dev/sda is not used: it is a member of an md array",
+        "<3>bootselect: a disk with slots did not appear within 0 s",
+    ]
+
+
+def test_the_console_has_taken_the_last_line_before_another_kernel_is_started(
+    machine: Machine, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = slot_image((1, 0, 1))
+    Path(partition_node(str(image.path), 3)).touch()
+    happened: list[str] = []
+
+    def drain() -> None:
+        happened.extend([machine.kmsg.read_text().splitlines()[-1], "drained"])
+
+    monkeypatch.setattr(machine.log, "drain", drain)
+    monkeypatch.setattr(kexec, "load", lambda *_: happened.append("loaded"))
+    monkeypatch.setattr(kexec, "start", lambda: happened.append("started"))
+    monkeypatch.setattr(selector, "load_config", lambda: parse_config("hand-over=kexec", ""))
+    monkeypatch.setattr(selector, "leave_decision", lambda _: None)
+    monkeypatch.setattr(selector, "run_program", machine.run)
+    monkeypatch.setattr(selector, "Log", lambda: machine.log)
+    monkeypatch.setattr(
+        selector, "choose_at_once", lambda *_, **__: DiskChoice(str(image.path), "it is there", settled=True)
+    )
+    selector.main()
+    assert happened == ["loaded", "<5>bootselect: starting the kernel of slot USR-A", "drained", "started"]
+
+
+@pytest.mark.parametrize("broken", ["leave_decision", "arm_watchdog"])
+def test_a_decision_or_watchdog_that_fails_does_not_stop_the_boot(
+    machine: Machine, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    image = slot_image((1, 0, 1))
+    Path(partition_node(str(image.path), 3)).touch()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(selector, "load_config", lambda: parse_config("watchdog=60", ""))
+    monkeypatch.setattr(watchdog, "arm_watchdog", lambda _: "a watchdog")
+    monkeypatch.setattr(selector, "leave_decision", lambda _: None)
+    monkeypatch.setattr(watchdog if broken == "arm_watchdog" else selector, broken, fail)
+    monkeypatch.setattr(selector, "run_program", machine.run)
+    monkeypatch.setattr(selector, "Log", lambda: machine.log)
+    monkeypatch.setattr(
+        selector, "choose_at_once", lambda *_, **__: DiskChoice(str(image.path), "it is there", settled=True)
+    )
+    selector.main()
+    assert machine.mounted == [f"{image.path}3"]
+    assert "No space left on device" in machine.kmsg.read_text()
+
+
+@pytest.mark.parametrize(
+    "spelling", ["usr=PARTUUID={}", "verity.usr=PARTUUID={}", "mount.usr=/dev/disk/by-partuuid/{}", "root=PARTUUID={}"]
+)
+@pytest.mark.parametrize("change", [str.upper, str.lower])
+def test_what_grub_has_chosen_is_booted_without_accounting_again(
+    machine: Machine, slot_image: Callable[..., SlotImage], spelling: str, change: Callable[[str], str]
+) -> None:
     image = slot_image((1, 0, 1), (2, 2, 0))
-    decision = machine.boot(image, f"gpt usr=PARTUUID={image.partuuid(4).upper()} ro")
+    cmdline = f"gpt root=PARTUUID={'0' * 8} {spelling.format(change(image.partuuid(4)))} ro usr=PARTUUID=1"
+    decision = machine.boot(image, cmdline)
     assert (decision.label, image.attributes()) == ("USR-B", [(1, 0, 1), (2, 2, 0)])
     assert decision.reason.startswith("the boot loader chose it")
+
+
+@pytest.mark.parametrize("conf", ["", "policy=cgpt-next", "policy=chromeos"])
+def test_a_named_slot_without_tries_has_just_had_its_last_one(
+    machine: Machine, slot_image: Callable[..., SlotImage], conf: str
+) -> None:
+    image = slot_image((1, 0, 1), (2, 0, 0))
+    assert machine.boot(image, f"usr=PARTUUID={image.partuuid(4)}", conf=conf).label == "USR-B"
+    assert image.attributes() == [(1, 0, 1), (2, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("conf", "named", "taken"),
+    [
+        ("", (0, 0, 0), False),
+        ("", (0, 3, 0), False),
+        ("", (0, 0, 1), False),
+        ("policy=chromeos", (0, 0, 0), False),
+        ("policy=cgpt-next", (0, 0, 0), False),
+        ("policy=cgpt-next", (0, 3, 0), True),
+        ("policy=cgpt-next", (0, 0, 1), True),
+        ("", (1, 0, 0), True),
+    ],
+)
+def test_a_named_slot_that_no_boot_loader_chooses_is_refused(
+    machine: Machine, slot_image: Callable[..., SlotImage], conf: str, named: tuple[int, int, int], *, taken: bool
+) -> None:
+    image = slot_image((2, 0, 1), named)
+    decision = machine.boot(image, f"root=PARTUUID={image.partuuid(4)}", conf=conf)
+    assert (decision.label == "USR-B") == taken
+    assert image.attributes() == [(2, 0, 1), named]
+    state = "/".join(map(str, named))
+    refused = (
+        f"<4>bootselect: USR-B {state} (partition 4) is named on the command line, but with priority 0 no boot loader"
+    )
+    assert (refused in machine.kmsg.read_text()) != taken
+
+
+def test_a_named_slot_that_is_refused_does_not_hide_another_one(
+    machine: Machine, slot_image: Callable[..., SlotImage]
+) -> None:
+    image = slot_image((1, 0, 1), (2, 2, 0), (0, 0, 0))
+    cmdline = f"usr=PARTUUID={image.partuuid(5)} root=PARTUUID={image.partuuid(4)}"
+    assert machine.boot(image, cmdline).label == "USR-B"
+    assert image.attributes()[1] == (2, 2, 0)
+
+
+def test_what_the_selector_before_this_one_has_chosen_is_taken_whatever_it_is(
+    machine: Machine, slot_image: Callable[..., SlotImage]
+) -> None:
+    # Under chromeos the last try leaves 0/0/0.
+    image = slot_image((2, 0, 1), (0, 0, 0))
+    cmdline = f"root=PARTUUID={image.partuuid(4)} bootselect.chosen={image.partuuid(4)}"
+    decision = machine.boot(image, cmdline, conf="policy=chromeos")
+    assert decision.label == "USR-B"
+    assert decision.reason.startswith("the selector before this one chose it")
 
 
 def test_what_grub_has_chosen_is_checked_all_the_same(machine: Machine, slot_image: Callable[..., SlotImage]) -> None:

@@ -64,4 +64,5 @@ def test_a_power_cut_after_any_step_of_an_update_leaves_a_machine_that_boots(
         assert ends_on(verbs.rollback(proved, USR, PASSIVE), policy, GOOD) == ACTIVE
         assert ends_on(verbs.mark_bad(armed, PASSIVE), policy, update) == ACTIVE
         count += 5
+    assert count == 5 * 16 * 16 * 4 * 2
     record_property("counted", f"{policy}, the update is {update}: {count} states between two steps")

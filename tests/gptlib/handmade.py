@@ -115,6 +115,7 @@ _FIELDS = {
     "revision": (8, "<L"),
     "my_lba": (24, "<Q"),
     "alternate_lba": (32, "<Q"),
+    "last_usable_lba": (48, "<Q"),
     "disk_guid": (56, "16s"),
     "entries_lba": (72, "<Q"),
     "entry_count": (80, "<L"),

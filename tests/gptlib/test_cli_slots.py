@@ -95,6 +95,7 @@ def test_whole_disks_are_real_devices_in_the_order_of_the_kernel(tmp_path: Path)
     for name in ("sda", "cciss!c0d0", "gone"):
         (tmp_path / "sys" / name).mkdir(parents=True)
         (tmp_path / "sys" / name / "device").symlink_to(tmp_path)
+        (tmp_path / "sys" / name / "removable").write_text(f"{int(name == 'sda')}\n")
     (tmp_path / "sys" / "loop0").mkdir()
     (tmp_path / "dev" / "cciss").mkdir(parents=True)
     found: list[str] = []
@@ -111,6 +112,7 @@ def test_whole_disks_are_real_devices_in_the_order_of_the_kernel(tmp_path: Path)
         "dev": str(tmp_path / "dev"),
     }
     assert gptlib.scan.whole_disks(**arguments) == found
+    assert [disk.removable for disk in gptlib.scan.real_disks(**arguments)] == [True, False][: len(found)]
     assert gptlib.scan.whole_disks(partitions=str(tmp_path / "missing")) == []
 
 

@@ -21,10 +21,12 @@ from gptlib import (
     type_guid,
 )
 from gptlib.cli.main import main
-from gptlib.kernel import BLKPG
+from gptlib.kernel import BLKPG, PartitionInUseError, check_unused
+from gptlib.nodes import NoNodeError, partition_node
 from gptlib.resolve import Target, resolve_target
 from tests.gptlib.handmade import Entry, Gpt
 from tests.gptlib.readers import run, sfdisk, tool, view_of
+from tests.loopdev import LOOP, loop, why_no_loop_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,30 +35,16 @@ USR = type_guid("coreos-usr")
 MEBI = 1 << 20
 
 
-def why_no_loop_device() -> str:
-    """Why this machine gives no loop devices to this process; empty where it does."""
-    if os.geteuid() != 0:
-        return "not root"
-    return subprocess.run(["losetup", "-f"], capture_output=True, text=True).stderr.strip()
-
-
-LOOP = not why_no_loop_device()
-
-
-def test_it_is_told_whether_loop_devices_are_tested(record_property: Callable[[str, object], None]) -> None:
+def test_loop_devices_are_tested_wherever_a_file_can_be_attached_to_one(
+    image: Path, record_property: Callable[[str, object], None]
+) -> None:
+    result = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True)
+    if result.returncode == 0:
+        tool("losetup", "--detach", result.stdout.strip())
+    assert (result.returncode == 0) == LOOP, result.stderr
     record_property(
         "counted", f"tests on loop devices: {'run' if LOOP else f'impossible here: {why_no_loop_device()}'}"
     )
-
-
-@contextmanager
-def loop(path: Path, *options: str) -> Iterator[str]:
-    device = tool("losetup", "--find", "--show", *options, path).strip()
-    try:
-        yield device
-    finally:
-        run("partx", "--delete", device)
-        tool("losetup", "--detach", device)
 
 
 @pytest.fixture
@@ -147,6 +135,17 @@ if LOOP:
         with loop(image) as device, Disk.open(device) as disk, pytest.raises(NotGptError) as caught:
             disk.read()
         assert "there is one for 4096-byte sectors on this disk of 512-byte sectors" in str(caught.value)
+
+    @pytest.mark.parametrize("sector_size", [512, 4096])
+    @pytest.mark.parametrize("byte", [b"\0", b"x"])
+    def test_a_device_without_a_table_is_not_said_to_have_one(image: Path, sector_size: int, byte: bytes) -> None:
+        image.write_bytes(byte * 4 * MEBI)
+        with loop(image, "--sector-size", str(sector_size)) as device, Disk.open(device) as disk:
+            with pytest.raises(NotGptError) as caught:
+                disk.read()
+            assert disk.device.sector_size == sector_size
+        sectors = 4 * MEBI // sector_size
+        assert f"no 'EFI PART' in sector 1 or in the last one of its {sectors} sectors" in str(caught.value)
 
     def test_the_kernel_sees_new_larger_moved_and_removed_partitions(image: Path) -> None:
         with loop(image) as device:
@@ -258,6 +257,104 @@ if LOOP:
             assert sysfs(device, 2).exists()
             assert gptctl("create", "-z", device) == 0
             assert not sysfs(device, 2).exists()
+
+    @pytest.mark.parametrize("how", ["add", "restore", "create", "repair"])
+    def test_a_partition_in_use_is_not_made_smaller(
+        image: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], how: str
+    ) -> None:
+        """The kernel would do it, and the file system would lose its end. sfdisk, beside us, refuses."""
+        with loop(image) as device:
+            gptctl("create", device)
+            gptctl("add", "-i", 1, "-b", 4096, "-s", 32768, "-t", "data", device)
+            dump = tmp_path / "dump"
+            if how == "restore":
+                gptctl("add", "-i", 1, "-s", 16384, device)
+                capfd.readouterr()
+                assert gptctl("dump", device) == 0
+                dump.write_text(capfd.readouterr().out)
+                gptctl("add", "-i", 1, "-s", 32768, device)
+            with mounted(f"{device}p1", tmp_path / "mnt"):
+                if how == "repair":
+                    # Another tool has written the smaller table, as none of ours does, and did not tell the kernel.
+                    tool("sfdisk", "--no-reread", "--no-tell-kernel", "--force", "-N1", device, text="4096,16384\n")
+                before = image.read_bytes()
+                commands: dict[str, list[object]] = {
+                    "add": ["add", "-i", 1, "-s", 16384, device],
+                    "restore": ["restore", dump, device],
+                    "create": ["create", device],
+                    "repair": ["repair", device],
+                }
+                capfd.readouterr()
+                assert gptctl(*commands[how]) == 1
+                err = capfd.readouterr().err
+                assert err.count("\n") == 1
+                assert "in use and cannot be " + ("removed" if how == "create" else "made smaller") in err
+                assert (sysfs(device, 1) / "size").read_text() == "32768\n"
+                assert image.read_bytes() == before
+                if how == "add":
+                    refused = run("sfdisk", "-N1", device, text="4096,16384\n")
+                    assert "This disk is currently in use" in refused.stdout + refused.stderr
+            assert run("fsck.ext4", "-f", "-n", f"{device}p1").returncode == 0
+            assert gptctl("add", "-i", 1, "-s", 8192, device) == 0
+            assert (sysfs(device, 1) / "size").read_text() == "8192\n"
+
+    def test_a_partition_in_use_may_grow(image: Path, tmp_path: Path) -> None:
+        with loop(image) as device:
+            gptctl("create", device)
+            gptctl("add", "-i", 1, "-b", 4096, "-s", 32768, "-t", "data", device)
+            with mounted(f"{device}p1", tmp_path / "mnt") as where:
+                (where / "file").write_text("before")
+                assert gptctl("add", "-i", 1, "-s", 40960, device) == 0
+                assert (sysfs(device, 1) / "size").read_text() == "40960\n"
+                assert gptctl("resize", f"{device}p1") == 0
+                assert (where / "file").read_text() == "before"
+
+    def test_a_partition_that_cannot_be_asked_counts_as_in_use(image: Path, tmp_path: Path) -> None:
+        """In a container the nodes of the partitions may be missing; the kernel cuts off what is mounted elsewhere."""
+        with loop(image) as device:
+            gptctl("create", device)
+            gptctl("add", "-i", 1, "-b", 4096, "-s", 32768, "-t", "data", device)
+            with Disk.open(device, write=True) as disk:
+                smaller = disk.table().resize(1, 100)
+                fd = os.open(device, os.O_RDONLY)
+                try:
+                    with pytest.raises(PartitionInUseError):
+                        check_unused(fd, device, smaller, dev=str(tmp_path))
+                    check_unused(fd, device, smaller)
+                finally:
+                    os.close(fd)
+
+    def test_every_name_of_a_device_is_one_target(image: Path, tmp_path: Path) -> None:
+        other = image.with_name("other.img")
+        other.write_bytes(Gpt(sectors=131072).image())
+        with loop(image) as device, loop(other) as second:
+            gptctl("create", device)
+            gptctl("add", "-i", 2, "-b", 4096, "-s", 2048, "-t", "data", device)
+            gptctl("add", "-i", 12, "-b", 8192, "-s", 2048, "-t", "data", device)
+            link, trap, twice, part = (tmp_path / name for name in ("ssd", "ssd2", "by-id", "by-partlabel"))
+            link.symlink_to(device)
+            trap.symlink_to(second)
+            twice.symlink_to("ssd")
+            part.symlink_to(f"{device}p12")
+            own = tmp_path / "node"
+            os.mknod(own, 0o60600, Path(device).stat().st_rdev)
+            for name in (device, link, twice, own):
+                assert resolve_target(str(name)) == Target(device, None)
+            assert resolve_target(str(part)) == Target(device, 12)
+            assert resolve_target(str(trap)) == Target(second, None)
+            rdev = Path(device).stat().st_rdev
+            assert partition_node(str(link), rdev, 2) == f"{device}p2"
+            with pytest.raises(NoNodeError, match=f"{link}: the kernel has no node for partition 3"):
+                partition_node(str(link), rdev, 3)
+
+    def test_the_lock_of_a_device_is_the_same_by_every_name(image: Path, tmp_path: Path) -> None:
+        """flock is on the node that was opened: another node of the same device has a lock of its own."""
+        with loop(image) as device:
+            gptctl("create", device)
+            own = tmp_path / "node"
+            os.mknod(own, 0o60600, Path(device).stat().st_rdev)
+            with Disk.open(resolve_target(str(own)).path, write=True), pytest.raises(BusyError):
+                Disk.open(device, write=True, lock_deadline=0.05)
 
     def test_what_is_written_through_a_partition_node_meanwhile_survives(image: Path) -> None:
         """The last partition ends right before the backup, inside the same 4 KiB page: O_DIRECT does not touch it."""

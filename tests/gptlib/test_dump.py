@@ -86,7 +86,7 @@ def test_any_table_survives_its_text(
     mbr = code.ljust(440, b"\0") + (rest or bytes(72))
     text = dump_text(Dump(table, mbr))
     assert parse_dump(text) == Dump(table, mbr)
-    assert text.isprintable() or all(line.isprintable() for line in text.split("\n"))
+    assert text.replace("\n", "").isprintable()
 
 
 def test_what_damage_left_in_entries_survives_too(ram: Path) -> None:
@@ -131,7 +131,7 @@ WRONG = {
     "entries": (TEXT.replace("count=128", "count=0"), "0 entries of 128 bytes cannot be"),
     "many entries": (TEXT.replace("count=128", "count=99999999999"), "cannot be"),
     "a header size": (TEXT.replace("size=92", "size=91"), "the header size cannot be 91"),
-    "a number of 65 bits": (TEXT.replace("backup=2047", f"backup={1 << 64}"), "the backup header cannot be"),
+    "a number of 65 bits": (TEXT.replace("backup=2047", f"backup={1 << 64}"), "the backup lba cannot be"),
     "an mbr": (TEXT.replace("mbr", "mbr rest=00"), "the MBR has not 512 bytes"),
     "hex": (TEXT.replace("mbr", "mbr code=0g"), "non-hexadecimal number"),
 }

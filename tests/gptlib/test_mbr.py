@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gptlib import (
+    Attributes,
     Disk,
     Guid,
     InvalidValueError,
@@ -20,10 +21,10 @@ from gptlib.device import FileDevice
 from gptlib.errors import ReadError
 from tests.gptlib.crash.explorer import crash_states
 from tests.gptlib.crash.recording import recorded
-from tests.gptlib.handmade import zeroed
+from tests.gptlib.handmade import Entry, Gpt, zeroed
 from tests.gptlib.readers import run, tool
 from tests.gptlib.tables import blank
-from tests.gptlib.writing import GPT, change, protective, repair, sectors
+from tests.gptlib.writing import END, GPT, change, protective, repair, sectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +46,67 @@ def test_the_protective_mbr_is_that_of_sfdisk(ram: Path) -> None:
         assert mine[446:451] + mine[454:] == peer[446:451] + peer[454:]
 
 
+@pytest.mark.parametrize("size", [512, 4096])
+def test_a_change_makes_the_mbr_that_is_missing(ram: Path, size: int) -> None:
+    """sfdisk and blkid see no table without it, and sgdisk none while it is changed (tests/gptlib/crash)."""
+    path = ram / "disk.img"
+    gpt = Gpt(sector_size=size, boot_code=b"\xeb\x63", mbr_records=bytes(64), entries={3: Entry(200, 299, "USR-A")})
+    image = gpt.image()
+    image[510:512] = bytes(2)
+    image[size - 8 : size] = image[size - 8 : size] if size == 512 else b"\xff" * 8
+    path.write_bytes(image)
+    written = sectors(change(path), size)
+    assert written[0] == [(0, 1)]
+    assert len(written) == 4
+    after = path.read_bytes()
+    assert after[:512] == replace(gpt, mbr_records=protective(2048)).mbr()
+    assert after[512:size] == image[512:size]
+
+
+@pytest.mark.parametrize("boot_code", [b"", b"\xeb\x63"])
+def test_a_disk_whose_primary_is_to_be_ignored_gets_no_mbr(path: Path, boot_code: bytes) -> None:
+    image = replace(GPT, boot_code=boot_code, mbr_records=bytes(64)).image()
+    image[510:520] = bytes(2) + b"IGNOREME"
+    path.write_bytes(image)
+    # The backup is all that there is: its array is used as two halves, so that it is complete at any moment.
+    first, second, header = [(END - 32, 1)], [(END - 16, 1)], [(END, 1)]
+    assert sectors(change(path)) == [header, second, header, first, header, second, header]
+
+
+@pytest.mark.parametrize("bits", [12, 16, 32])
+@pytest.mark.parametrize("act", [repair, change])
+def test_the_boot_sector_of_a_file_system_is_no_mbr(path: Path, act: Callable[[Path], object], bits: int) -> None:
+    image, volume = GPT.image(), path.with_name("fat.img")
+    with volume.open("wb") as file:
+        file.truncate(40 << 20)
+    tool("mkfs.fat", "-F", bits, volume)
+    image[:512] = volume.read_bytes()[:512]
+    path.write_bytes(image)
+    act(path)
+    assert path.read_bytes()[:512] == image[:512]
+    with Disk.open(path) as disk:
+        assert [finding.code for finding in disk.read().findings] == ["mbr-foreign"]
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_stale_header_is_wiped_before_the_mbr_lets_probers_in(path: Path, *, used: bool) -> None:
+    """One of a table for 4096-byte sectors, where blkid would look for it; what a partition holds is not ours to wipe."""
+    entries = {3: Entry(100, 199)} | ({1: Entry(8, 15)} if used else {})
+    image = Gpt(count=4, entries=entries, mbr_records=bytes(64)).image()
+    image[510:512] = bytes(2)
+    image[4096 : 4096 + 92] = Gpt(sectors=256, sector_size=4096).header(primary=True)[:92]
+    path.write_bytes(image)
+    with Disk.open(path, write=True) as disk:
+        table = disk.table()
+        epochs = disk.write(table.remove(1) if used else table.with_attributes(3, Attributes(4)))
+    assert sectors(epochs)[:2] == ([[(0, 1)], [(END - 1, 1), (END, 1)]] if used else [[(8, 1)], [(0, 1)]])
+    assert path.read_bytes()[4096:4104] == (b"EFI PART" if used else bytes(8))
+
+
 @pytest.mark.parametrize("records", [bytes.fromhex("000002000c0102000008000000100000"), b""])
-def test_a_hybrid_or_absent_mbr_is_left_alone_by_changes(path: Path, records: bytes) -> None:
+def test_a_hybrid_mbr_and_a_boot_sector_without_partitions_are_left_alone_by_changes(
+    path: Path, records: bytes
+) -> None:
     gpt = replace(
         GPT, mbr_records=(records + protective(2048)[:16] if records else b"").ljust(64, b"\0"), boot_code=b"\xeb\x63"
     )
@@ -84,6 +144,65 @@ def test_a_hybrid_mbr_stays_when_the_backup_moves(path: Path, act: Callable[[Pat
     path.write_bytes(bytes(image) + bytes(512 * 512))
     act(path)
     assert path.read_bytes()[:512] == image[:512]
+
+
+# What `parted disk_set pmbr_boot on` writes for 2048 sectors, and the trick of those whose BIOS wants an active partition
+# that is not the protective one: an empty record with the flag.
+PMBR_BOOT = bytes.fromhex("80000200eeffffff01000000ff070000").ljust(64, b"\0")
+ACTIVE_BESIDE = bytes.fromhex("00000100eefeffff01000000ff07000080000000000000000000000001000000").ljust(64, b"\0")
+ACTIVE_BEFORE = ACTIVE_BESIDE[16:32] + ACTIVE_BESIDE[:16] + bytes(32)
+# The size and end of a disk of 2560 sectors, as `sgdisk -e` writes them.
+GROWN = bytes.fromhex("28280001000000ff090000")
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        (PMBR_BOOT, PMBR_BOOT[:5] + GROWN + PMBR_BOOT[16:]),
+        (ACTIVE_BESIDE, ACTIVE_BESIDE[:5] + GROWN + ACTIVE_BESIDE[16:]),
+        (ACTIVE_BEFORE, ACTIVE_BEFORE[:21] + GROWN + ACTIVE_BEFORE[32:]),
+    ],
+    ids=["pmbr_boot", "active record beside it", "active record before it"],
+)
+@pytest.mark.parametrize("act", [repair, change])
+def test_what_a_bios_needs_of_the_records_stays_when_the_backup_moves(
+    path: Path, act: Callable[[Path], object], records: bytes, expected: bytes
+) -> None:
+    path.write_bytes(bytes(replace(GPT, mbr_records=records).image()) + bytes(512 * 512))
+    act(path)
+    assert path.read_bytes()[446:512] == expected + b"\x55\xaa"
+
+
+def test_creation_keeps_the_flag_that_the_boot_code_is_started_for(path: Path) -> None:
+    path.write_bytes(replace(GPT, mbr_records=PMBR_BOOT, boot_code=b"\xeb\x63").image())
+    assert main(["create", str(path)]) == 0
+    mbr = path.read_bytes()[:512]
+    assert (mbr[:2], mbr[446:451]) == (b"\xeb\x63", PMBR_BOOT[:5])
+
+
+def test_a_new_protective_mbr_is_as_that_of_cgpt(path: Path) -> None:
+    records = []
+    for program in ("gptctl", "cgpt"):
+        path.write_bytes(replace(GPT, mbr_records=ACTIVE_BEFORE).image())
+        tool(program, "boot", "-p", path)
+        records.append(path.read_bytes()[440:512])
+    # The end in CHS is the real one in ours.
+    assert records[0][:11] + records[0][14:] == records[1][:11] + records[1][14:]
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [(PMBR_BOOT, PMBR_BOOT[:5] + GROWN + PMBR_BOOT[16:]), (PMBR_BOOT[:16] + b"\x80\0\2\0\x0c" + bytes(43), None)],
+    ids=["protective", "hybrid"],
+)
+def test_a_dump_for_another_size_keeps_what_its_mbr_holds(path: Path, records: bytes, expected: bytes | None) -> None:
+    """A hybrid MBR is not made over for another size: where its partitions are to be is not ours to know."""
+    path.write_bytes(replace(GPT, mbr_records=records).image())
+    dump = path.with_name("disk.dump")
+    dump.write_text(tool("gptctl", "dump", path))
+    blank(path, 2560)
+    tool("gptctl", "restore", "--fit", dump, path)
+    assert path.read_bytes()[446:510] == (expected or records)
 
 
 def test_the_size_of_a_protective_record_is_read_in_whatever_place_it_has(path: Path) -> None:

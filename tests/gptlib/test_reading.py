@@ -9,7 +9,8 @@ import pytest
 
 from gptlib import CorruptGptError, Disk, NotGptError
 from gptlib.check import table_findings
-from tests.gptlib.handmade import DISK, Entry, Gpt, zeroed
+from gptlib.device import FileDevice
+from tests.gptlib.handmade import DISK, Entry, Gpt, resigned, zeroed
 from tests.gptlib.readers import tool
 
 if TYPE_CHECKING:
@@ -39,6 +40,32 @@ def entries_of(state: State) -> dict[int, tuple[int, int, str, int]]:
 
 def expected(gpt: Gpt) -> dict[int, tuple[int, int, str, int]]:
     return {n: (entry.first, entry.last, entry.name, entry.attributes) for n, entry in gpt.entries.items()}
+
+
+class DeviceOf4096(FileDevice):
+    """An image that says the size of its sectors, as a device does."""
+
+    sector_size = 4096
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        (bytes(4096 * 600), "no 'EFI PART' in sector 1 or in the last one of its 600 sectors"),
+        (GPT.image(), "there is one for 512-byte sectors on this disk of 4096-byte sectors"),
+        (
+            resigned(zeroed(GPT.image(), END), 1, "my_lba", 7),
+            "there is a damaged one for 512-byte sectors on this disk",
+        ),
+    ],
+    ids=["none", "of the other size", "damaged"],
+)
+def test_a_table_for_other_sectors_is_told_of_only_where_there_is_one(ram: Path, image: bytes, told: str) -> None:
+    path = ram / "disk.img"
+    path.write_bytes(image)
+    with path.open("rb") as file, pytest.raises(NotGptError) as caught:
+        Disk(DeviceOf4096(str(path), file.fileno(), len(image)), writable=False).read()
+    assert told in str(caught.value)
 
 
 GEOMETRIES = {
@@ -189,7 +216,7 @@ def test_a_backup_at_the_end_is_found_where_the_primary_points_elsewhere(ram: Pa
 def test_a_truncated_disk_is_read_and_told(ram: Path) -> None:
     state = read(ram, GPT.image()[: 1500 * 512])
     assert state.source == "primary"
-    assert {finding.code for finding in state.findings} == {"signature", "disk-truncated"}
+    assert {finding.code for finding in state.findings} == {"signature", "occupied", "disk-truncated"}
     assert "needs 2048 sectors but the disk ends after 1500" in str(state.findings)
 
 

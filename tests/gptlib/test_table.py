@@ -91,7 +91,6 @@ def test_a_full_table_is_refused() -> None:
     [
         (33, 40, "would cover sectors 33 to 40; usable are 34 to 2014"),
         (2010, 2015, "usable are 34 to 2014"),
-        (300, 299, r"would end \(sector 299\) before it starts \(sector 300\)"),
         (150, 150, r"would overlap partition 2 \(sectors 100 to 199\)"),
         (90, 100, "would overlap partition 2"),
         (199, 210, "would overlap partition 2"),
@@ -157,7 +156,7 @@ def test_entries_of_another_size_are_another_table() -> None:
 
 
 def test_an_alignment_of_nothing_is_refused() -> None:
-    with pytest.raises(InvalidValueError, match="an alignment of 0 sectors cannot be"):
+    with pytest.raises(InvalidValueError, match="the alignment cannot be 0"):
         small().free_space(0)
 
 

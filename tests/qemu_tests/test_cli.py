@@ -38,6 +38,10 @@ def bootlab(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
 
 
+def test_what_an_error_quotes_is_shown_escaped(tmp_path: Path) -> None:
+    assert r"no\n\x1b[2Jsuch" in refused(bootlab("boot", tmp_path / "no\n\x1b[2Jsuch"))
+
+
 def refused(result: Result) -> str:
     assert result.exit_code == 1
     assert result.stdout == ""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from qemu_tests.errors import ImageError, MissingToolError
 from qemu_tests.harness.disk import BadSector, CutAt, LayeredDisk, image_info
 from tests.support import run_tool
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MIB = 1 << 20
 SIZE = 5 * MIB + 7 * 512
@@ -105,3 +102,29 @@ def test_a_missing_qemu_img_names_its_package(image: Path, monkeypatch: pytest.M
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(MissingToolError, match=r"qemu-img: not found.*apt-get install qemu-utils\)"):
         image_info(image)
+
+
+@pytest.mark.parametrize("name", ["-o,x", "nbd:a", "json:{}", "--help"])
+def test_no_name_of_an_image_or_folder_is_an_option_or_a_protocol(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    original, odd = image.read_bytes(), Path(name)
+    odd.mkdir()
+    image.rename(odd / name)
+    disk = LayeredDisk(odd / name, odd)
+    disk.push()
+    disk.write_zeros(512, 512)
+    assert disk.copy_tables(odd / "tables.raw").read_bytes()[:512] == original[:512]
+    assert disk.export(odd / "all.raw").read_bytes() == original[:512] + bytes(512) + original[1024:]
+
+
+def test_no_name_in_the_current_folder_is_a_protocol(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    original = image.read_bytes()
+    image.rename("nbd:image")
+    assert image_info(Path("nbd:image")).size == SIZE
+    disk = LayeredDisk(Path("nbd:image"), Path())
+    assert disk.copy_tables(Path("nbd:tables")).read_bytes()[:MIB] == original[:MIB]

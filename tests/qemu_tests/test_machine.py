@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,8 @@ FAKE = Path(__file__).with_name("fake_qemu.py")
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     program = tmp_path / "fake-qemu"
-    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/started\nexec {sys.executable} -I -S {FAKE} "$@"\n')
+    started, python, fake = (shlex.quote(str(word)) for word in (tmp_path / "started", sys.executable, FAKE))
+    program.write_text(f'#!/bin/sh\necho "$@" >>{started}\nexec {python} -I -S {fake} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setattr(hardware, "QEMU", str(program))
     variables = tmp_path / "VARS.fd"

@@ -112,7 +112,7 @@ def fake_qemu(tmp_path: Path) -> str:
     return str(program)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["one process", "xdist"])
 def test_a_run_leaves_a_report_of_its_machines(tmp_path: Path, fake_qemu: str, workers: tuple[str, ...]) -> None:
     page = tmp_path / "new" / "report.html"
     text = MACHINES.replace("FAKE", fake_qemu)

@@ -26,6 +26,11 @@ SELECTED = "bootselect: booting slot USR-B (partition 3, version 2), now 2/2/0"
 ALL_SEE = ("sgdisk: Identified 1 problems", "cgpt: invalid Pri GPT header", "gptlib: error: primary: no header")
 
 
+def test_a_moment_is_one_line_whatever_the_labels_are() -> None:
+    moment = Moment(1.0, "m1", "disk", "as built\x1b[2J", {"x\n\ud800": "1/0/1"})
+    assert str(moment) == r"    1.0 s  m1                disk       as built\x1b[2J  x\n\ud800 1/0/1"
+
+
 class FakeConsole:
     def __init__(self) -> None:
         self.lines = [SELECTED]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import pytest
 
 from qemu_tests.errors import ImageError
 from qemu_tests.harness.unpack import kernel_of
 from tests.support import run_tool
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 START = 2048
 
@@ -75,3 +73,15 @@ def test_what_is_no_disk_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(4 << 20))
     with pytest.raises(ImageError, match="cannot be read as a disk"):
         kernel_of(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["-o,x", "a@@1M", "c:d", "[ab]*?"])
+def test_no_name_of_an_image_or_folder_is_anything_else(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    put_loader(image, make_loader(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    odd = Path(name)
+    odd.mkdir()
+    shutil.copy(image, odd / f"{name}.raw")
+    assert kernel_of(odd / f"{name}.raw", odd / "out").kernel.read_bytes().rstrip(b"\0") == b"kernel"

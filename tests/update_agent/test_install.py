@@ -108,7 +108,8 @@ def test_a_write_error_leaves_the_slot_out_of_use(
     ("changes", "message"),
     [
         ({"format": 9}, "its format is 9"),
-        ({"sha256": "00"}, "has the SHA-256"),
+        ({"sha256": "00"}, "expected 64 hexadecimal digits"),
+        ({"sha256": "00" * 32}, "has the SHA-256"),
         ({"size": 5}, "the description says 5"),
         ({"slot-type": "floppy"}, "floppy"),
         ({"size": "many"}, "many"),
@@ -158,17 +159,13 @@ def test_without_a_medium_nothing_happens(medium: Path, slot_image: Callable[...
     assert image.attributes() == [(1, 0, 1), (2, 0, 1)]
 
 
-def test_a_medium_that_cannot_be_mounted_is_refused_with_the_reason_of_mount(
-    tmp_path: Path, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # What util-linux says where a file holds no erofs: the reason first, advice in a second line.
-    mount = tmp_path / "bin" / "mount"
-    mount.parent.mkdir()
-    mount.write_text("#!/bin/sh\nprintf 'mount: wrong fs type\\n       dmesg(1) may have more\\n' >&2\nexit 32\n")
-    mount.chmod(0o755)
-    monkeypatch.setenv("PATH", str(mount.parent), prepend=":")
-    medium, image = tmp_path / "medium.img", slot_image((1, 0, 1), (2, 0, 1))
-    medium.write_bytes(CONTENTS)
+def test_what_the_medium_and_the_disk_say_is_shown_escaped(medium: Path, slot_image: Callable[..., SlotImage]) -> None:
+    image = slot_image((1, 0, 1), (0, 0, 0))
+    describe(medium, version="2\n3\x1b[2J\ud800")
     result = install(medium, image)
-    assert (result.exit_code, result.stderr) == (1, f"updatectl: {medium}: no usable update: mount: wrong fs type\n")
-    assert image.attributes() == [(1, 0, 1), (2, 0, 1)]
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert r"2\n3\x1b[2J\ud800" in result.stderr
+    describe(medium, **{"slot-type": "usb\n\x1b"})
+    refused = install(medium, image)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert r"usb\n\x1b" in refused.stderr

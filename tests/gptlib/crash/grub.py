@@ -106,3 +106,17 @@ def _seen(number: int, entry: bytes) -> Seen:
     label = entry[56:128].decode("utf-16-le", "surrogatepass").partition("\0")[0]
     names = [str(uuid.UUID(bytes_le=guid)).upper() for guid in (kind, unique)]
     return Seen(number, first, last - first + 1, names[0], names[1], label, bits)
+
+
+_SLOT = "5DFBF5F4-2848-4BAC-AA5E-0D9A20B745A6"
+
+
+def grub_next(path: Path) -> int:
+    """The number of the slot that ``gptprio.next`` takes; 0 where it refuses the disk or finds "no such partition"."""
+    chosen, highest = 0, 0
+    for seen in read_grub(path) or ():
+        bits = seen.attributes or 0
+        priority, eligible = bits >> 48 & 15, bits >> 52 & 31
+        if seen.type == _SLOT and eligible and priority > highest:
+            chosen, highest = seen.number, priority
+    return chosen

@@ -15,7 +15,9 @@ from gptlib.dump import Dump, dump_text
 from gptlib.mbr import protective_mbr
 from tests.gptlib.crash.explorer import READERS, apply, crash_states, explore
 from tests.gptlib.crash.recording import Sector, recorded
+from tests.gptlib.oracle import Ground, Write
 from tests.gptlib.tables import FULL, blank, make_with_cgpt, make_with_sfdisk, table_of
+from tests.gptlib.verdict import ASKED, AUTOMATIC, ERASING, LEGACY, MBR, Case, check_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,8 +40,8 @@ FULL_ARRAY = {
     )
     for number in range(1, 129)
 }
-# Sectors of the parts: headers, the first and the last sector of the arrays that hold something.
-H1, E1, E1_END = 1, 2, 2 + 19
+# Sectors of the parts: the MBR (M0), headers, the first and the last sector of the arrays that hold something.
+M0, H1, E1, E1_END = 0, 1, 2, 2 + 19
 H2, E2, E2_END = SECTORS - 1, SECTORS - 33, SECTORS - 33 + 19
 
 
@@ -53,6 +55,7 @@ class Operation(NamedTuple):
     entries: int = 128
 
 
+NOTHING_FOREIGN = Ground(lambda _: False)
 OPERATIONS = {
     "create on an empty disk": Operation((), (("gptctl", "create"),), table=False),
     "create over a table": Operation((), (("gptctl", "create"),)),
@@ -106,6 +109,20 @@ OPERATIONS = {
     "resize into a grown disk": Operation((), (("gptctl", "resize", "-i", "77"),), grown_by=8192),
     "next on a disk that was cut off": Operation((), (("gptctl", "next"),), grown_by=-700),
     "next on a grown disk": Operation((), (("gptctl", "next"),), grown_by=64),
+    "add without an MBR": Operation((M0,), (("gptctl", "add", "-i", "5", "-b", "1100", "-s", "8", "-t", "data"),)),
+    "remove without an MBR": Operation((M0,), (("gptctl", "add", "-i", "4", "-t", "unused"),)),
+    "prioritize without an MBR": Operation((M0,), (("gptctl", "prioritize", "-i", "3"),)),
+    "next without an MBR": Operation((M0,), (("gptctl", "next"),)),
+    "next of bootselect without an MBR": Operation((M0,), (("bootselect", "next"),)),
+    "mark good without an MBR": Operation((M0,), (("bootselect", "mark-good", "--slot", "USR-B"),)),
+    "repair a lost start of the disk": Operation((M0, H1, E1, E1_END), (("gptctl", "repair"),)),
+    "next with a lost start of the disk": Operation((M0, H1, E1, E1_END), (("gptctl", "next"),)),
+    "next without an MBR and backup": Operation((M0, H2, E2), (("gptctl", "next"),)),
+    "next with a combined table without an MBR": Operation((M0, E1, H2), (("gptctl", "next"),)),
+    "next on a grown disk without an MBR": Operation((M0,), (("gptctl", "next"),), grown_by=64),
+    "resize into a grown disk without an MBR": Operation((M0,), (("gptctl", "resize", "-i", "77"),), grown_by=8192),
+    "next on a disk that was cut off without an MBR": Operation((M0,), (("gptctl", "next"),), grown_by=-700),
+    "repair a grown disk without an MBR": Operation((M0,), (("gptctl", "repair"),), grown_by=512),
 }
 
 
@@ -137,7 +154,8 @@ def prepared(path: Path, operation: Operation) -> tuple[bytes, bytes]:
     return bytes(image), undamaged
 
 
-def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
+def run_recorded(path: Path, operation: Operation, ground: Ground = NOTHING_FOREIGN) -> list[list[Sector]]:
+    """Run the commands; every sector that was written, by flush epochs."""
     before = path.read_bytes()
     path.with_name("full.dump").write_text(
         dump_text(Dump(table_of(FULL_ARRAY, sectors=SECTORS), protective_mbr(b"", SECTORS)))
@@ -155,7 +173,18 @@ def run_recorded(path: Path, operation: Operation) -> list[list[Sector]]:
     for epoch in epochs:
         apply(after, epoch)
     assert after == path.read_bytes(), "the disk was written in another way than the explorer records"
+    if len(operation.commands) == 1:
+        # Whatever part of this reaches the disk is in the places that the rule gives to the table.
+        writes = [Write(sector.lba * 512, sector.data) for epoch in epochs for sector in epoch]
+        check_writes(Case(before, 512, ground), kind_of(*operation.commands[0]), writes, bytes(after))
     return epochs
+
+
+def kind_of(program: str, command: str, *words: str) -> str:
+    """Which part of the rule a command comes under."""
+    if program == "bootselect" or command not in {"create", "restore", "legacy", "boot"}:
+        return AUTOMATIC
+    return ERASING if "-z" in words else {"legacy": LEGACY, "boot": MBR}.get(command, ASKED)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -205,6 +234,7 @@ def test_a_cut_while_a_cut_is_being_repaired_leaves_the_old_or_the_new_table(
         found = explore(path, image, epochs, exhaustive=FULL)
         assert found.violations == []
         states += found.states
+    assert states > 6
     record_property("counted", f"repair of a half-done change: {states} crash states")
 
 
@@ -217,6 +247,7 @@ def test_tables_of_other_tools_are_changed_safely_too(
     before = path.read_bytes()
     epochs = run_recorded(path, OPERATIONS["next"])
     found = explore(path, before, epochs, exhaustive=FULL)
+    assert found.states == 6
     record_property("counted", f"next on a table of {maker.__name__.rpartition('_')[2]}: {found.states} crash states")
     assert found.violations == []
 
@@ -257,17 +288,28 @@ def no_flush(regions: Regions) -> Regions:
 def test_the_explorer_notices_a_wrong_order_of_writes(
     ram: Path, monkeypatch: pytest.MonkeyPatch, order: Callable[[Regions], Regions], victims: set[str]
 ) -> None:
-    regions = gptlib.plan._regions
+    regions = gptlib.plan.copy_regions
     path, operation = ram / "disk.img", OPERATIONS["prioritize"]
     before, _ = prepared(path, operation)
 
-    def wrong(table: Table, ignored: Sequence[str], *, apart: bool) -> Regions:
+    def wrong(table: Table, ignored: Sequence[str] = (), *, apart: bool = False) -> Regions:
         return order(regions(table, ignored, apart=apart))
 
-    monkeypatch.setattr(gptlib.plan, "_regions", wrong)
+    monkeypatch.setattr(gptlib.plan, "copy_regions", wrong)
     epochs = run_recorded(path, operation)
     found = explore(path, before, epochs, exhaustive=True)
     assert {violation.split(": ")[1].split()[0] for violation in found.violations} == victims
+
+
+def test_the_explorer_notices_that_an_mbr_comes_too_late(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No reader but sgdisk looks at the copies alone, and it does so only as long as both are whole."""
+    plan = gptlib.plan.plan_write
+    monkeypatch.setattr("gptlib.disk.plan_write", lambda *args, **named: plan(*args, **{**named, "mbr_first": False}))
+    path, operation = ram / "disk.img", OPERATIONS["next without an MBR"]
+    before, undamaged = prepared(path, operation)
+    epochs = run_recorded(path, operation)
+    found = explore(path, before, epochs, exhaustive=True, undamaged=undamaged)
+    assert {violation.split(": ")[1].split()[0] for violation in found.violations} == {"sgdisk"}
 
 
 def test_the_explorer_notices_a_missing_flush(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:

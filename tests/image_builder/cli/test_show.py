@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from click.testing import CliRunner
+
+from gptlib import Disk
+from image_builder.cli import main
 from image_builder.show import draw, examine, without_boxes
 from tests.support import run_tool
 
@@ -71,6 +76,22 @@ def test_attributes_are_words(tmp_path: Path) -> None:
     bits = [word for bit in (0, 2, 59, 60, 63) for word in ("-A", f"1:set:{bit}")]
     run_tool("sgdisk", "-n", "1:2048:+1M", *bits, image)
     assert examine(image).partitions[0].flags == ("required", "legacy-boot", "grow", "read-only", "no-auto")
+
+
+def test_a_label_fakes_no_line_and_stays_itself_in_json(slot_image: Callable[..., SlotImage]) -> None:
+    label = "x\n4  USR-B\x1b[2J\ud800"
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    plain = draw(examine(image.path), 120)
+    with Disk.open(image.path, write=True) as disk:
+        table = disk.table()
+        disk.write(table.change(3, table.partition(3)._replace(name=label)))
+    text = draw(examine(image.path), 120)
+    assert text.count("\n") == plain.count("\n")
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert r"x\n4  USR-B\x1b[2J\ud800" in text
+    shown = CliRunner().invoke(main, ["show", str(image.path), "--json"])
+    assert json.loads(shown.stdout)["partitions"][0]["label"] == label
+    assert CliRunner().invoke(main, ["show", str(image.path)]).exit_code == 0
 
 
 def test_the_drawing_can_do_without_boxes(slot_image: Callable[..., SlotImage]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,18 @@ def test_the_boot_path_gets_no_sources_and_nothing_that_it_does_not_import(boot:
     assert not {"construct", "click", "typing", "re", "dataclasses", "_hashlib", "site", "pathlib"} & set(boot.modules)
 
 
+def test_the_boot_path_gets_the_modules_that_other_initramfs_tools_are_given(boot: PythonTree, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "bootselect.integration.stage", str(tmp_path)]
+    subprocess.run(argv, capture_output=True, check=True, cwd=Path(__file__).parents[3])
+    staged = {name.partition("/python3.")[2].partition("/")[2] for name in content(tmp_path)}
+    built = {name.partition("/python3.")[2].partition("/")[2] for name in content(boot.root)}
+    # The two interpreters may be of different versions, and so have other standard libraries.
+    ours = ("bootselect/", "gptlib/", "crcmod/")
+    kept = {name for name in built if name.startswith(ours) and name.endswith(".pyc")}
+    assert {name for name in staged if name.startswith(ours)} == kept
+    assert "gptlib/reading.pyc" in kept
+
+
 def test_the_boot_path_loads_the_fast_checksum(boot: PythonTree) -> None:
     assert "crcmod._crcfunext" in boot.modules
 
@@ -87,20 +100,25 @@ def test_the_same_bytes_come_out_of_every_build_and_no_path_of_the_builder_is_in
 
 def test_compiled_modules_are_not_checked_against_a_source(boot: PythonTree) -> None:
     # PEP 552: the second word of the header; bit 0 means hash-based, bit 1 that the source is looked at.
-    for path in boot.root.rglob("*.pyc"):
+    compiled = list(boot.root.rglob("*.pyc"))
+    assert compiled
+    for path in compiled:
         assert path.read_bytes()[4:8] == b"\x01\0\0\0", path
 
 
-@pytest.mark.parametrize("name", ["boot", "slot"])
-def test_every_shared_library_is_there(name: str, request: pytest.FixtureRequest) -> None:
-    tree: PythonTree = request.getfixturevalue(name)
+@pytest.mark.parametrize("which", ["boot", "slot"])
+def test_every_shared_library_is_there(which: str, request: pytest.FixtureRequest) -> None:
+    tree: PythonTree = request.getfixturevalue(which)
     linker, libraries = tree.root / "lib64/ld-linux-x86-64.so.2", tree.root / "usr/lib/x86_64-linux-gnu"
+    found: set[str] = set()
     for file in [tree.root / "usr/bin/python3", *tree.root.rglob("*.so")]:
         command = [str(word) for word in (linker, "--inhibit-cache", "--library-path", libraries, "--list", file)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         for line in out.splitlines():
-            _, arrow, place = line.partition(" => ")
+            name, arrow, place = line.partition(" => ")
             assert not arrow or place.startswith(str(tree.root)) or "ld-linux" in line, (file, line)
+            found.add(name.strip())
+    assert "libc.so.6" in found
 
 
 SELECT = """

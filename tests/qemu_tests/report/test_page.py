@@ -84,7 +84,8 @@ def test_hostile_text_is_shown_and_never_becomes_markup() -> None:
 def test_any_run_can_be_drawn(run: Run) -> None:
     page = render(run)
     page.encode()
-    read(page)
+    assert "</html>" in page
+    assert read(page).names >= {"html", "body"}
 
 
 def test_the_policy_knows_style_and_script_by_their_hashes_and_allows_nothing_else() -> None:

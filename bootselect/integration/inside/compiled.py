@@ -12,8 +12,15 @@ from pathlib import Path
 
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 
-for source, target, shown, level in json.load(sys.stdin):
-    text = Path(source).read_bytes()
-    code = compile(text, shown, "exec", dont_inherit=True, optimize=level)
-    header = importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + importlib.util.source_hash(text)
-    Path(target).write_bytes(header + marshal.dumps(code))
+
+def main() -> None:
+    """Entry point."""
+    for source, target, shown, level in json.load(sys.stdin):
+        text = Path(source).read_bytes()
+        code = compile(text, shown, "exec", dont_inherit=True, optimize=level)
+        header = importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + importlib.util.source_hash(text)
+        Path(target).write_bytes(header + marshal.dumps(code))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from image_builder.target.imports import Imports, imports_of
+from bootselect.integration.imports import Imports, imports_of
 
 
 def found(source: str, module: str = "pack.mod", *, is_package: bool = False) -> Imports:
@@ -52,3 +52,8 @@ def test_a_try_for_another_reason_makes_nothing_optional() -> None:
 
 def test_codec_names_are_spelled_as_their_modules_are() -> None:
     assert {"utf_16_le", "ascii"} <= found("a.decode('UTF-16-LE')\nopen(b, encoding='ascii')\n").texts
+
+
+def test_a_call_that_imports_counts_where_the_name_is_written_out() -> None:
+    source = "import_module('a.b')\nimportlib.import_module('c')\n__import__('d')\nimport_module(name)\nimport_module('.e', 'pack')\n"
+    assert names(source) == ({"a.b", "c", "d"}, set())

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception"}
+_IMPORTERS = {"__import__", "import_module"}
 _LONGEST_CODEC = 20
 
 
@@ -26,7 +27,8 @@ class Imports(NamedTuple):
 def imports_of(source: str, module: str, *, is_package: bool) -> Imports:
     """All imports of a module wherever they stand, except those for type checkers.
 
-    An import whose ImportError is handled is optional, and so is ``b`` of ``from a import b``, which may be no module.
+    An import whose ImportError is handled is optional, and so is ``b`` of ``from a import b``, which may be no module. A call
+    of ``import_module`` counts where the name is written out; a name that is computed cannot be followed.
     """
     visitor = _Visitor(module if is_package else module.rpartition(".")[0])
     visitor.visit(ast.parse(source))
@@ -45,6 +47,15 @@ class _Visitor(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, str) and len(node.value) <= _LONGEST_CODEC:
             self.texts.add(node.value.lower().replace("-", "_"))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in _IMPORTERS and node.args:
+            name = node.args[0]
+            # A relative name needs its package, which may be computed; ours are absolute.
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("."):
+                self._found([name.value])
+        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         self._found(alias.name for alias in node.names)

@@ -1,1 +1,0 @@
-"""Scripts that the target's interpreter runs while an image is built. They import nothing of ours."""

@@ -1,0 +1,56 @@
+"""What an installation does when it is told to stop: it says in one line what holds, and is gone.
+
+Nothing has to be cleaned up: mounts, loop devices and locks are held by open files alone and end with the process, however it
+ends (see ``update_agent.medium``). Only the short moments in which the table changes are not interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from gptlib.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class Stopper:
+    """Ends the process with 128 + the number of the signal and one line on standard error."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._holds = "nothing was written"
+
+    def now(self, holds: str) -> None:
+        """Say what holds on the disk from now on."""
+        self._holds = printable(holds)
+
+    def listen(self) -> None:
+        """Take the signals over, but for those that whoever started the process has it ignore (nohup)."""
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        line = f"{self._program}: stopped by {signal.Signals(number).name}: {self._holds}\n"
+        # The terminal may be gone: that is what SIGHUP says.
+        with suppress(OSError):
+            os.write(2, line.encode("utf-8", "backslashreplace"))
+        # Not an exception: one that arrives inside a destructor or an import is lost, and the process would go on.
+        os._exit(128 + number)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals that arrive in the block wait for its end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
