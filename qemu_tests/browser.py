@@ -58,13 +58,14 @@ class Browser:
     def __init__(self) -> None:
         """Raises MissingToolError."""
         with ExitStack() as stack:
+            program = find_tool("chromium")
             profile = stack.enter_context(TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True))
             # Chromium reads from descriptor 3 and writes to 4.
             command_read, self._commands = os.pipe()
             self._answers, answer_write = os.pipe()
             command_read, answer_write = _above_ten(command_read), _above_ten(answer_write)
             argv = [
-                find_tool("chromium"),
+                program,
                 *_OPTIONS,
                 "--remote-debugging-pipe",
                 f"--user-data-dir={profile}",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _FDS = dict(re.findall(r"socket,id=(\w+),fd=(\d+)", " ".join(sys.argv)))
 MONITOR, SERIAL, CONTROL = (int(_FDS[name]) for name in ("monitor", "serial", "control"))
 boots = itertools.count(1)
+actions: dict[str, str] = {}
 
 
 def qmp(message: dict[str, Any]) -> None:
@@ -57,6 +58,10 @@ def command(request: dict[str, Any]) -> None:
     qmp({"return": request.get("arguments", {}), "id": request.get("id")})
     if name == "cont":
         start()
+    elif name == "set-action":
+        actions.update(request["arguments"])
+    elif name == "system_reset" and actions.get("reboot") != "reset":
+        shut_down("host-qmp-system-reset")
     elif name == "system_reset":
         qmp({"event": "RESET", "data": {"guest": False, "reason": "host-qmp-system-reset"}})
     elif name == "quit":

@@ -164,6 +164,23 @@ def test_a_reboot_of_the_guest_is_shown_with_the_slots_and_goes_on(sitting: Sitt
     assert [boot.ending for boot in sitting.leave().boots] == ["reboot", "poweroff", "off"]
 
 
+def test_the_reset_button(sitting: Sitting) -> None:
+    sitting.sees("version=1")
+    sitting.type(f"{CTRL_A}r")
+    sitting.sees("reset")
+    sitting.sees("USR-A 1/0/1  USR-B 2/3/0")
+    sitting.sees("slotboot: booted slot=FAKE version=2")
+    sitting.type(f"{CTRL_A}c{CTRL_A}r")
+    sitting.sees("power cut")
+    sitting.sees("the power is off; Enter switches it on")
+    found = sitting.leave()
+    assert [(boot.reason, boot.ending) for boot in found.boots] == [
+        ("power on", "host-qmp-system-reset"),
+        ("reset", "power cut"),
+    ]
+    assert found.events[0].text == "the reset button was pressed"
+
+
 def test_a_slot_is_corrupted_while_the_power_is_off(sitting: Sitting, tmp_path: Path) -> None:
     sitting.sees("version=1")
     sitting.type(f"{CTRL_A}c{CTRL_A}k")

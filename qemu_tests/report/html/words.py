@@ -14,6 +14,8 @@ ENDINGS = {
     POWEROFF: "switched off",
     CUT: "power cut",
     DIED: "QEMU died",
+    "host-qmp-system-reset": "reset",
+    "panic": "panicked",
     OFF: "switched off by the harness",
     RUNNING: "still running",
 }
