@@ -17,9 +17,10 @@ MODULES = [
     "bootselect.integration.stage",
     "gptlib.layout.generate",
     "qemu_tests.demo",
+    "qemu_tests.picture",
     "update_agent.entry",
 ]
-SCRIPTS = ["bench", "bootstrap", "demo", "test"]
+SCRIPTS = ["bench", "bootstrap", "demo", "picture", "test"]
 
 
 def module(name: str, *arguments: str) -> list[str]:
