@@ -11,7 +11,7 @@ from qemu_tests.browser import Browser
 from qemu_tests.errors import LabError
 
 PAGE, PICTURE = Path("out/demo/report.html"), Path("docs/report.png")
-WIDTH, SCALE = 1100, 1.5
+WIDTH, SCALE = 1100, 1.25
 _LIMIT = 200 << 10
 _END = "document.querySelector('.picture').getBoundingClientRect().bottom + scrollY + 12"
 
