@@ -235,6 +235,19 @@ def test_a_lost_primary_header_that_is_a_loader_now_is_left_alone(disk: Path) ->
     assert "primary: sector 1 holds something" in done.err
 
 
+def test_what_stands_in_place_of_unused_entries_is_left_alone_whatever_those_hold(disk: Path) -> None:
+    """Entries without a type are unused, zero or not."""
+    odd.two_slots(disk)
+    for array, header in ((2, 1), (LAST - 32, LAST)):
+        put(disk, array + 10, bytes(16) + b"left behind here" * 31)
+        odd.resign(disk, header)
+    put(disk, 1, bytes(512))
+    put(disk, 12, LOADER)
+    done = do(disk, "bootselect", "next")
+    assert done.code == 0
+    assert not done.changed & set(range(34))
+
+
 def test_a_damaged_copy_of_the_same_table_is_no_obstacle(disk: Path) -> None:
     odd.two_slots_of_sfdisk(disk)
     image = disk.read_bytes()
