@@ -239,7 +239,7 @@ def test_what_stands_in_place_of_unused_entries_is_left_alone_whatever_those_hol
     """Entries without a type are unused, zero or not."""
     odd.two_slots(disk)
     for array, header in ((2, 1), (LAST - 32, LAST)):
-        put(disk, array + 10, bytes(16) + b"left behind here" * 31)
+        put(disk, array + 10, (bytes(16) + b"left behind here" * 7) * 4)
         odd.resign(disk, header)
     put(disk, 1, bytes(512))
     put(disk, 12, LOADER)
