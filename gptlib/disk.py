@@ -17,7 +17,7 @@ from gptlib.placement import (
     check_writes,
     is_outside_partitions,
     is_writable,
-    structures,
+    places,
 )
 from gptlib.plan import plan_regions, plan_write
 from gptlib.reading import State, probe_sector_size, read_state
@@ -255,7 +255,7 @@ class Disk:
             raise TableError(
                 f"{self.path}: neither copy may be written ('gptctl verify' tells why); nothing was written"
             )
-        if state.table is None or structures(state.table) != structures(new):
+        if state.table is None or places(state.table) != places(new):
             check_room(self.path, new)
         check_places(self.path, new, left_alone, _ignored(state))
         epochs = self._plan(state, new, mbr, left_alone)
