@@ -17,10 +17,11 @@ from gptlib.placement import (
     in_partition,
     is_outside_partitions,
     is_writable,
+    places,
 )
 from gptlib.plan import plan_regions, plan_write
 from gptlib.reading import State, read_state
-from gptlib.structures import BACKUP, PRIMARY, structures
+from gptlib.structures import BACKUP, PRIMARY
 from gptlib.table import Table
 from gptlib.window import Window
 
@@ -261,7 +262,7 @@ class Disk:
             raise TableError(
                 f"{self.path}: neither copy may be written ('gptctl verify' tells why); nothing was written"
             )
-        if state.table is None or structures(state.table) != structures(new):
+        if state.table is None or places(state.table) != places(new):
             check_room(self.path, new)
         check_places(self.path, new, left_alone, _ignored(state))
         epochs = self._plan(state, new, None if mbr_first and PRIMARY in left_alone else mbr, mbr_first, left_alone)

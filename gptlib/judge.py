@@ -101,7 +101,7 @@ def judge_copy(window: Window, where: str, lba: int, sector_size: int, twin: Cop
         return _without_header(where, lba, sector)
     header = decode_header(sector)
     found = tuple(_header_findings(header, sector, where, lba, window.size // sector_size))
-    if any(finding.severity == ERROR for finding in found):
+    if found and any(finding.severity == ERROR for finding in found):
         return Copy(where, lba, sector, header, False, b"", False, False, found)
     try:
         entries = window.get(header.entries_lba * sector_size, header.entry_count * header.entry_size)

@@ -99,16 +99,23 @@ def foreign_sector(window: Window, table: Table, copy: Copy, *, certain: bool = 
     length = table.entries_sectors
     # A header that is valid answers for the array that it names, which may be a smaller one.
     named = _named_sectors(copy, size) if copy.header_ok else length
+    used = _used_sectors(table)
     whole = window.peek(lba * size, length * size)
     for number in range(named if copy.valid else 0, length):
         wanted = entries[number * size : (number + 1) * size].ljust(size, b"\0")
         found = whole[number * size : (number + 1) * size] if whole else window.peek((lba + number) * size, size)
-        unused = _is_zero(wanted)
+        unused = number not in used
         if _is_zero(found) or found == wanted or (certain and number < named and (not unused or not found)):
             continue
         if not _holds_entries(found, table) and (unused or not _resembles(found, wanted)):
             return lba + number
     return None
+
+
+def _used_sectors(table: Table) -> set[int]:
+    """Which sectors of an array hold something of an entry that is in use."""
+    size, entry_size = table.sector_size, table.entries.entry_size
+    return {at for n in table.partitions for at in range((n - 1) * entry_size // size, -(-n * entry_size // size))}
 
 
 def _named_sectors(copy: Copy, size: int) -> int:

@@ -190,7 +190,11 @@ class EntryArray(bytes):
         at = self._place(index)
         changed = bytearray(self)
         changed[at + _ATTRIBUTES_AT : at + _ATTRIBUTES_END] = attributes.to_bytes(8, "little")
-        return EntryArray(changed, self.entry_size)
+        array = EntryArray(changed, self.entry_size)
+        if self._partitions is not None and index in self._partitions:
+            # The write that follows compares its places with all partitions: they need not be unpacked again.
+            array._partitions = {**self._partitions, index: self._partitions[index]._replace(attributes=attributes)}
+        return array
 
     def with_entry(self, index: int, partition: Partition | None) -> EntryArray:
         """A copy with entry ``index`` replaced, or zeroed for None. The reserved tail of a used entry stays.

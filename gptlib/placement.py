@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from gptlib.errors import TableError, TruncatedDiskError
-from gptlib.structures import structures
+from gptlib.structures import Structure, structures
 from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, valid_entry_size
 
 TYPE_CHECKING = False
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
     from gptlib.plan import Epoch
     from gptlib.table import Table
+
+
+def places(table: Table) -> tuple[int, int, int, int]:
+    """What makes the ``structures`` of a table, to be compared."""
+    return table.entries_sectors, table.primary_entries_lba, table.backup_entries_lba, table.backup_lba
 
 
 def check_places(
@@ -53,8 +58,9 @@ def check_outside_partitions(path: str, table: Table, ignored: Collection[str] =
     A copy that is left alone for now is looked at as well: whether it may be written is no question of what the partition
     holds.
     """
+    span = _span(table)
     for structure in structures(table, ignored):
-        _check_outside(path, table, structure.first, structure.last, f"the {structure.name}")
+        _check_outside(path, table, span, structure)
 
 
 def is_outside_partitions(table: Table, ignored: Collection[str] = ()) -> bool:
@@ -93,10 +99,11 @@ def check_room(path: str, table: Table) -> None:
 
 def check_writes(path: str, table: Table, epochs: Iterable[Epoch]) -> None:
     """The last gate before a write: refuse it where any sector lies in a partition of ``table``. Raises TableError."""
+    span = _span(table)
     for epoch in epochs:
         for write in epoch:
             last = write.lba - (-len(write.data) // table.sector_size) - 1
-            _check_outside(path, table, write.lba, last, "what is to be written")
+            _check_outside(path, table, span, Structure("part to be written", write.lba, last))
 
 
 def is_writable(table: Table, left_alone: Collection[str] = ()) -> bool:
@@ -108,13 +115,20 @@ def is_writable(table: Table, left_alone: Collection[str] = ()) -> bool:
     return True
 
 
-def _check_outside(path: str, table: Table, first: int, last: int, what: str) -> None:
-    index = in_partition(table, first, last)
+def _span(table: Table) -> tuple[int, int]:
+    """The lowest and the highest sector of all partitions: what lies outside need not be compared with each of them."""
+    ends = [lba for partition in table.partitions.values() for lba in (partition.first_lba, partition.last_lba)]
+    return (min(ends), max(ends)) if ends else (1, 0)
+
+
+def _check_outside(path: str, table: Table, span: tuple[int, int], place: Structure) -> None:
+    first, last = place.first, place.last
+    index = None if last < span[0] or first > span[1] else in_partition(table, first, last)
     if index is not None:
         start, end = table.partitions[index].first_lba, table.partitions[index].last_lba
         raise TableError(
-            f"{path}: partition {index} (sectors {start} to {end}) reaches into sectors {first} to {last}, where {what} "
-            f"would have to stand; nothing was written, make partition {index} smaller or remove it first"
+            f"{path}: partition {index} (sectors {start} to {end}) reaches into sectors {first} to {last}, where the "
+            f"{place.name} would have to stand; nothing was written, make partition {index} smaller or remove it first"
         )
 
 

@@ -105,13 +105,14 @@ def _read_state(window: Window, size: int) -> State:
     backup = _find_backup(window, primary, size, total)
     mbr = window.peek(0, min(MBR_BYTES, window.size))
     table, source = _choose(window, primary, backup, size, total)
-    state = State(size, total, mbr, primary, backup, table, source, ())
-    if table is not None and table.backup_lba != total - 1:
-        state = state._replace(end_signature=end_signature(window))
-    is_whole = table is None or (primary.valid and backup.valid and _same_contents(state))
-    occupied = () if is_whole else _occupied(window, state)
-    state = state._replace(left_alone=tuple(finding.where for finding in occupied if finding.code == "occupied"))
-    return state._replace(findings=(*primary.findings, *backup.findings, *occupied, *_disk_findings(state)))
+    signature = "" if table is None or table.backup_lba == total - 1 else end_signature(window)
+    # All fields, and only twice: to fill in defaults, or to replace fields, takes as long as judging a header.
+    state = State(size, total, mbr, primary, backup, table, source, (), (), signature)
+    is_whole = primary.valid and backup.valid and _same_contents(state)
+    occupied = () if table is None or is_whole else _occupied(window, state)
+    left_alone = tuple(finding.where for finding in occupied if finding.code == "occupied") if occupied else ()
+    found = (*primary.findings, *backup.findings, *occupied, *_disk_findings(state, is_whole=is_whole))
+    return State(size, total, mbr, primary, backup, table, source, found, left_alone, signature)
 
 
 def _occupied(window: Window, state: State) -> tuple[Finding, ...]:
@@ -229,7 +230,7 @@ def _tail(sector: bytes) -> bytes:
     return tail.rstrip(b"\0") if tail != bytes(len(tail)) else b""
 
 
-def _disk_findings(state: State) -> Iterator[Finding]:
+def _disk_findings(state: State, *, is_whole: bool) -> Iterator[Finding]:
     table = state.table
     if table is not None:
         last = state.total_sectors - 1
@@ -246,7 +247,7 @@ def _disk_findings(state: State) -> Iterator[Finding]:
             if state.end_signature:
                 message += f"; it stays there, as the disk ends with {state.end_signature}"
             yield Finding("backup-not-at-end", WARNING, "disk", message)
-        if state.primary.valid and state.backup.valid and not _same_contents(state):
+        if not is_whole and state.primary.valid and state.backup.valid:
             yield Finding("copies-differ", WARNING, "disk", "both copies are valid but differ; the primary is used")
     if state.has_signature:
         yield from _mbr_findings(state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import wraps
 from typing import TYPE_CHECKING
 
 from tests.gptlib.readers import tool
@@ -22,15 +23,35 @@ LOADER = b"SPL of a board  " * 32
 LAST = SECTORS - 1
 
 
-def two_slots(path: Path, *, entries: int = 128, sectors: int = SECTORS) -> None:
+def remembered(make: Callable[..., Regions]) -> Callable[..., Regions]:
+    """Make a disk once: the tools that do it call sync, and wait for all that the machine has to write."""
+    known: dict[tuple[tuple[str, int], ...], tuple[bytes, Regions]] = {}
+
+    @wraps(make)
+    def again(path: Path, **options: int) -> Regions:
+        key = tuple(options.items())
+        if key not in known:
+            regions = make(path, **options)
+            known[key] = path.read_bytes(), regions
+        image, regions = known[key]
+        path.write_bytes(image)
+        return regions
+
+    return again
+
+
+@remembered
+def two_slots(path: Path, *, entries: int = 128) -> Regions:
     """USR-A 1/0/1 and USR-B 2/3/0 in a table of sgdisk."""
     words = ["-S", entries, "-n", "1:2048:3071", "-n", "2:3072:4095", "-c", "1:USR-A", "-c", "2:USR-B"]
     bits = [(1, 48), (1, 56), (2, 49), (2, 52), (2, 53)]
     words += [word for number, bit in bits for word in ("-A", f"{number}:set:{bit}")]
-    tool("sgdisk", "-a", 1, *words, "-t", f"1:{USR}", "-t", f"2:{USR}", blank(path, sectors))
+    tool("sgdisk", "-a", 1, *words, "-t", f"1:{USR}", "-t", f"2:{USR}", blank(path, SECTORS))
+    return {}
 
 
-def two_slots_of_sfdisk(path: Path, *, entries: int = 128) -> None:
+@remembered
+def two_slots_of_sfdisk(path: Path, *, entries: int = 128) -> Regions:
     """The same in a table of sfdisk, whose usable sectors begin at 2048."""
     script = (
         f"label: gpt\ntable-length: {entries}\nfirst-lba: 2048\n"
@@ -38,6 +59,7 @@ def two_slots_of_sfdisk(path: Path, *, entries: int = 128) -> None:
         f'2: start=3072, size=1024, type={USR}, name="USR-B", attrs="GUID:49,52,53"\n'
     )
     tool("sfdisk", "-q", "--no-tell-kernel", "--no-reread", blank(path, SECTORS), text=script)
+    return {}
 
 
 def put(path: Path, sector: int, data: bytes) -> range:
@@ -69,6 +91,7 @@ def grow(path: Path, sectors: int) -> int:
     return total - 1
 
 
+@remembered
 def partition_to_the_end(path: Path) -> Regions:
     two_slots(path)
     tool("sgdisk", "-a", 1, "-n", f"3:5000:{LAST - 33}", path)
@@ -91,10 +114,11 @@ def _third(sector: bytes) -> bytes:
     """The first sector of an array with a third entry, as the second but for its GUID and place."""
     entry = bytearray(sector[128:256])
     entry[16:32] = b"third partition!"
-    struct.pack_into("<QQQ", entry, 32, 30, 60, 0)
+    struct.pack_into("<QQQ72s", entry, 32, 30, 60, 0, "DATA".encode("utf-16-le"))
     return sector[:256] + bytes(entry) + sector[384:]
 
 
+@remembered
 def array_at_1000(path: Path) -> Regions:
     two_slots(path)
     tool("sgdisk", "-j", 1000, path)
@@ -125,6 +149,7 @@ def loader_behind_the_primary(path: Path) -> Regions:
     return {"the boot loader": put(path, 64, LOADER * 400)}
 
 
+@remembered
 def fixed_vhd(path: Path) -> Regions:
     raw = path.with_name("raw.img")
     two_slots(raw)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
+from tests.gptlib.fuzz.operations import run as in_process
 from tests.gptlib.odd import DISKS
 from tests.gptlib.oracle import copies, layout_of
 from tests.gptlib.readers import run
-
-if TYPE_CHECKING:
-    from subprocess import CompletedProcess
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "gpt.md").read_text()
 HEADINGS = ["the disk", "`bootselect next`", "`gptctl repair`", "sgdisk", "sfdisk", "cgpt"]
@@ -53,10 +51,15 @@ def happens(path: Path, disk: str, program: str) -> str:
     """What a program does with a disk, in the words of the guide."""
     regions = DISKS[disk](path)
     before = path.read_bytes()
-    done = run(*(str(path) if word == "DISK" else word for word in COMMANDS[program]))
+    words = [str(path) if word == "DISK" else word for word in COMMANDS[program]]
+    if program.startswith("`"):
+        code, _, err = in_process(words)
+    else:
+        done = run(*words)
+        code, err = done.returncode, done.stderr
     after = path.read_bytes()
     if after == before:
-        return _nothing(done)
+        return _nothing(code, err)
     over = [name for name, sectors in regions.items() if _part(before, sectors) != _part(after, sectors)]
     written = f"{_written(before, after)}, and over {' and '.join(over)}" if over else _written(before, after)
     return f"**{written}**" if over or "no table" in written else written
@@ -66,10 +69,10 @@ def _part(image: bytes, sectors: range) -> bytes:
     return image[sectors.start * 512 : sectors.stop * 512]
 
 
-def _nothing(done: CompletedProcess[str]) -> str:
-    if done.returncode == 0 and "nothing was written" in done.stderr:
+def _nothing(code: int, err: str) -> str:
+    if code == 0 and "nothing was written" in err:
         return "boots a proven slot"
-    return "refuses" if done.returncode else "nothing"
+    return "refuses" if code else "nothing"
 
 
 def _written(before: bytes, after: bytes) -> str:

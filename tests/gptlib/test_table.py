@@ -234,3 +234,17 @@ def test_a_relocated_table_is_one_that_could_have_been_made_there(partitions: di
         assert max((p.last_lba for p in partitions.values()), default=0) > total - 34
         return
     assert moved == table_of(partitions, sectors=total)._replace(disk_guid=table.disk_guid)
+
+
+@given(partition_sets(max_partitions=5), st.integers(0, (1 << 64) - 1))
+def test_attributes_that_are_changed_in_a_decoded_table_are_those_of_its_bytes(
+    partitions: dict[int, Partition], bits: int
+) -> None:
+    assume(partitions)
+    table = table_of(partitions)
+    assert dict(table.partitions) == partitions
+    number = min(partitions)
+    changed = table.with_attributes(number, Attributes(bits))
+    afresh = type(changed.entries)(bytes(changed.entries), changed.entries.entry_size)
+    assert dict(changed.partitions) == dict(afresh.partitions)
+    assert dict(table.partitions) == partitions
