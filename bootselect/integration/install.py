@@ -150,7 +150,12 @@ def _look(place: Place, root: Path, programs: Programs) -> Found:
 def _link_state(place: Place, path: Path) -> State:
     if not os.path.lexists(path):
         return State.ABSENT
-    return State.CURRENT if path.is_symlink() and str(path.readlink()) == place.link else State.CHANGED
+    leads_to = str(path.readlink()) if path.is_symlink() else ""
+    if leads_to == place.link:
+        return State.CURRENT
+    # A package's unit is enabled; Debian 12 has it in /lib, which is a link to /usr/lib.
+    packaged = {f"/{place.packaged}", f"/{place.packaged}".removeprefix("/usr")}
+    return State.PACKAGED if leads_to in packaged else State.CHANGED
 
 
 def _file_state(place: Place, path: Path, programs: Programs) -> State:

@@ -190,6 +190,21 @@ def test_what_a_package_of_the_distribution_has_put_there_is_left_to_it(root: Pa
     assert "usr/share/initramfs-tools/hooks/bootselect" in found
 
 
+@pytest.mark.parametrize("folder", ["lib", "usr/lib"])
+def test_units_of_a_package_that_are_enabled_stay_so(root: Path, folder: str) -> None:
+    units, wants = root / "usr/lib/systemd/system", root / "etc/systemd/system/multi-user.target.wants"
+    units.mkdir(parents=True)
+    wants.mkdir(parents=True)
+    for source in (SOURCES / "systemd").iterdir():
+        (units / source.name).write_text(source.read_text())
+    (wants / "bootselect-mark-good.service").symlink_to(f"/{folder}/systemd/system/bootselect-mark-good.service")
+    before = content(root)
+    assert set(states(root, "systemd").values()) == {"in place, by a package or by hand"}
+    assert run("--root", root, "systemd").exit_code == 0
+    assert run("--root", root, "--remove", "systemd").exit_code == 0
+    assert content(root) == before
+
+
 def test_the_hooks_run_this_interpreter_and_the_units_the_command_beside_it(tmp_path: Path) -> None:
     programs = Programs("/opt/my env/bin/python3", "/opt/my 50% env/bin/bootselect")
     (tmp_path / "opt/my 50% env/bin").mkdir(parents=True)
