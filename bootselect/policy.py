@@ -65,7 +65,14 @@ def account(policy: str, attributes: Attributes) -> Attributes:
 
 
 def choose(policy: str, slots: Iterable[Slot]) -> Choice | None:
-    """The slot that boots next, or None when nothing may be booted."""
+    """The slot that boots next, or None when nothing may be booted.
+
+    >>> from gptlib import Attributes
+    >>> armed = Slot(3, Attributes(0).with_slot(priority=2, tries=3))
+    >>> choice = choose(GPTPRIO, [armed])
+    >>> choice.number, str(choice.attributes), choice.reason
+    (3, 'priority=2 tries=2 successful=0', 'not proved yet, 2 tries left after this one')
+    """
     candidates = ranked(slots)
     for slot in candidates:
         if eligible(policy, slot.attributes):

@@ -74,7 +74,7 @@ def prioritize(table: Table, type_guid: Guid, index: int) -> Table:
     on, and slots with priority 0 keep it. Where there are more levels than 15, the lowest share priority 1.
     """
     # Imported here: the selector never changes a priority.
-    from gptlib.prioritize import prioritize as renumber
+    from gptlib.priorities import prioritize as renumber
 
     return renumber(table, type_guid, index=index)
 

@@ -26,6 +26,12 @@ class Attributes(int):
 
     The slot bits are ``priority`` (48-51), ``tries`` (52-55) and ``successful`` (56). Whatever is changed, all other bits
     stay as they are.
+
+        >>> armed = Attributes(0).with_slot(priority=2, tries=3)
+        >>> armed, str(armed.with_slot(tries=2))
+        (Attributes(0x32000000000000), 'priority=2 tries=2 successful=0')
+        >>> armed.with_bits(REQUIRED | LEGACY_BOOT, on=True).legacy_boot
+        True
     """
 
     __slots__ = ()

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def table_findings(table: Table) -> Iterator[Finding]:
-    """Overlaps, places out of range or over the table itself, ends before starts, duplicate GUIDs: one finding each."""
+    """Overlaps, places out of range or over the table itself, ends before starts, duplicate GUIDs: one finding each.
+
+    A sound table has none:
+
+        >>> from gptlib import Table
+        >>> list(table_findings(Table.new(total_sectors=2048)))
+        []
+    """
     for finding, _ in _judged(table):
         yield finding
 

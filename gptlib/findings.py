@@ -12,6 +12,9 @@ class Finding(Record):
 
     ``severity`` is ``error`` (a copy or an entry is unusable, or data is at risk), ``warning`` (works, but one more fault
     may not be survived) or ``note``. ``where`` is ``primary``, ``backup``, ``mbr``, ``table`` or ``disk``.
+
+        >>> print(Finding("signature", ERROR, "primary", "no signature"))
+        error: primary: no signature
     """
 
     code: str

@@ -123,7 +123,11 @@ _SLOT_TYPES = (
 
 
 def type_guid(text: str) -> Guid:
-    """The type GUID that a name or the text of a GUID stands for. Raises InvalidValueError for neither."""
+    """The type GUID that a name or the text of a GUID stands for. Raises InvalidValueError for neither.
+
+    >>> type_guid("coreos-usr")
+    Guid.parse('5DFBF5F4-2848-4BAC-AA5E-0D9A20B745A6')
+    """
     known = _GUIDS.get(text)
     if known is not None:
         return Guid.parse(known)

@@ -11,6 +11,7 @@ from bootselect.cli.errors import ErrorGroup
 _COMMANDS = {
     "arm": "change",
     "health": "health",
+    "integrate": "integrate",
     "mark-bad": "change",
     "mark-good": "change",
     "next": "next",

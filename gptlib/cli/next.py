@@ -6,7 +6,7 @@ from gptlib.cli.common import change, complain, target_of
 from gptlib.cli.options import Command
 from gptlib.disk import Disk
 from gptlib.errors import GptError, TableError
-from gptlib.prioritize import next_root
+from gptlib.priorities import next_root
 from gptlib.types import COREOS_USR, type_guid
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ from gptlib.cli.common import change, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import TableError
-from gptlib.prioritize import prioritize
+from gptlib.priorities import prioritize
 from gptlib.types import CHROMEOS_KERNEL, COREOS_USR, is_slot_type, type_guid
 
 TYPE_CHECKING = False

@@ -1,7 +1,11 @@
-"""The selector in other people's initramfs: built by Debian's initramfs-tools, dracut and mkosi, and booted."""
+"""The selector in other people's initramfs: built by Debian's initramfs-tools, dracut and mkosi, and booted.
+
+What is booted was built as users have it: the wheel in a virtual environment, and the Debian package, both in a new Debian 12.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -31,31 +35,48 @@ CMDLINE = "console=ttyS0 gpt panic=-1"
 PACKAGES = (
     *("python3", "python3-crcmod", "busybox", "kmod", "zstd", "linux-image-cloud-amd64"),
     *("initramfs-tools", "dracut-core", "systemd"),
+    *("python3-venv", "python3-click", "python3-construct"),
 )
 INSTALL = r"""
 set -e
-root=$1
-cp -r bootselect gptlib "$root/usr/lib/python3/dist-packages/"
-hooks=bootselect/integration
-cp $hooks/initramfs-tools/hooks/bootselect "$root/etc/initramfs-tools/hooks/"
-cp $hooks/initramfs-tools/scripts/bootselect "$root/etc/initramfs-tools/scripts/"
-cp -r $hooks/dracut/90bootselect "$root/usr/lib/dracut/modules.d/"
+root=$1 output=$2
+script/package "$output/packages" >&2
 version=$(ls "$root/lib/modules")
 dracut() { chroot "$root" dracut --no-hostonly --compress 'zstd -q -1' --add bootselect --kver "$version" "$@"; }
-# Compressed fast: each is unpacked a few times only.
 mkdir "$root/made"
-chroot "$root" mkinitramfs -c zstd -l 1 -o /made/initramfs-tools.img "$version"
+cp "$output"/packages/*.whl "$output"/packages/*.deb "$root/made/"
+
+# The wheel, in an environment of its own that the hooks find by themselves.
+chroot "$root" python3 -m venv --system-site-packages /opt/slotboot
+chroot "$root" sh -c '/opt/slotboot/bin/pip install --quiet --no-index --no-deps /made/*.whl'
+bootselect() { chroot "$root" /opt/slotboot/bin/bootselect "$@"; }
+bootselect integrate dracut initramfs-tools systemd
+chroot "$root" systemctl is-enabled bootselect-health bootselect-mark-good >"$output/enabled-by-wheel"
 dracut /made/dracut.img
+# Compressed fast: each is unpacked a few times only.
+chroot "$root" mkinitramfs -c zstd -l 1 -o /made/initramfs-tools.img "$version"
+bootselect integrate --remove dracut initramfs-tools systemd
+chroot "$root" rm -r /opt/slotboot
+
+# The Debian package, whose installation alone brings the initramfs up to date.
+printf '%s\n' COMPRESS=zstd COMPRESSLEVEL=1 >>"$root/etc/initramfs-tools/initramfs.conf"
+chroot "$root" env INITRD=Yes update-initramfs -c -k "$version"
+chroot "$root" sh -c 'INITRD=Yes apt-get install --yes --no-install-recommends /made/*.deb'
+cp "$root/boot/initrd.img-$version" "$root/made/debian-package.img"
+chroot "$root" systemctl is-enabled bootselect-health bootselect-mark-good >"$output/enabled-by-package"
+chroot "$root" bootselect integrate --list --json >"$output/listed.json"
 dracut --omit systemd /made/dracut-without-systemd.img
-cp "$root/made"/* "$2/"
-cp "$root/boot/vmlinuz-$version" "$2/vmlinuz"
+chroot "$root" env INITRD=Yes dpkg --remove slotboot
+chroot "$root" lsinitramfs "/boot/initrd.img-$version" >"$output/after-removal"
+cp "$root/made"/*.img "$output/"
+cp "$root/boot/vmlinuz-$version" "$output/vmlinuz"
 """
 """Run by mmdebstrap outside of the new Debian: $1 is its root, $2 the folder for what is built."""
 
 
 @pytest.fixture(scope="session")
 def foreign(slotboot_folder: Path) -> Path:
-    """A folder with ``vmlinuz`` and an initramfs of each tool."""
+    """A folder with ``vmlinuz``, an initramfs of each tool, and what the new Debian said in between."""
 
     def build() -> str:
         folder = slotboot_folder / "foreign"
@@ -119,6 +140,8 @@ TOOLS = (
     Foreign("initramfs-tools", "boot=bootselect"),
     # With systemd, as distributions have it.
     Foreign("dracut", "root=bootselect"),
+    # Of initramfs-tools again, made when the Debian package was installed.
+    Foreign("debian-package", "boot=bootselect"),
     Foreign("dracut-without-systemd", "root=bootselect"),
 )
 ALL = pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
@@ -132,6 +155,16 @@ def test_an_armed_update_on_a_grown_disk_is_counted_in_the_initramfs_of(
 ) -> None:
     machine = slotboot_machines(grown, f"foreign-grown-{tool.name}", ROOMY)
     takes_over_the_grown_disk(machine, tool.kernel(foreign))
+
+
+def test_the_debian_package_puts_everything_in_place_and_takes_it_out_again(foreign: Path) -> None:
+    listed = json.loads((foreign / "listed.json").read_text())
+    assert len(listed) == 9
+    assert {one["state"] for one in listed} == {"in place, by a package or by hand"}
+    assert not [name for name in (foreign / "after-removal").read_text().split() if "bootselect" in name]
+    # The first time is from the wheel; the same holds for it.
+    for name in ("enabled-by-wheel", "enabled-by-package"):
+        assert (foreign / name).read_text() == "enabled\nenabled\n"
 
 
 @pytest.fixture

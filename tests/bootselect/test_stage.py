@@ -162,6 +162,11 @@ def test_without_any_one_of_the_staged_modules_the_proof_fails(tree: Tree) -> No
     assert kept == []
 
 
+def test_what_only_the_version_needs_stays_out(tree: Tree) -> None:
+    assert "gptlib._version" not in tree.modules
+    assert not [name for name in tree.modules if name.startswith(("importlib.metadata", "email"))]
+
+
 def test_the_entry_points_run_in_the_staged_interpreter_alone(tree: Tree) -> None:
     for entry in ENTRY_POINTS:
         assert tree.python(f"from {entry} import main; print(main.__name__)") == "main\n"

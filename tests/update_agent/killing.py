@@ -19,7 +19,7 @@ import bootselect.active
 import bootselect.cli.target
 import gptlib.check
 import gptlib.disk
-import gptlib.prioritize
+import gptlib.priorities
 import update_agent
 import update_agent.cli
 from update_agent.entry import main

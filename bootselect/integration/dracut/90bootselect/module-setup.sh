@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154  # dracut sets initdir and moddir
 # dracut module: with root=bootselect on the kernel's command line, the root file system is the slot that the selector mounts.
 # Install the folder as /usr/lib/dracut/modules.d/90bootselect and add it with --add bootselect.
 # Whatever fails here ends dracut: the machine keeps the initramfs that it has.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154  # dracut sets root
 # Run before systemd, where dracut has it, would mount root= itself: it finds the root file system mounted.
 if [ "$root" = bootselect ] && ! ismounted "$NEWROOT"; then
     # The kernel loads the driver of a file system that is mounted, but not that of a device which nobody has made yet.
@@ -11,5 +12,5 @@ if [ "$root" = bootselect ] && ! ismounted "$NEWROOT"; then
     # name: that it went has to be known before.
     udevadm settle --timeout=10
     # Not moved, which cannot be done with the shared mounts that systemd makes.
-    mount --bind /slot "$NEWROOT" && umount /slot || die "bootselect: the slot cannot be mounted on $NEWROOT"
+    { mount --bind /slot "$NEWROOT" && umount /slot; } || die "bootselect: the slot cannot be mounted on $NEWROOT"
 fi

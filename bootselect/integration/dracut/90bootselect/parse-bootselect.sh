@@ -1,3 +1,3 @@
 #!/bin/sh
-# shellcheck disable=SC2034  # dracut reads rootok
+# shellcheck disable=SC2034,SC2154  # dracut sets root and reads rootok
 [ "$root" = bootselect ] && rootok=1

@@ -21,6 +21,15 @@ def prioritize(
     ``index`` comes out on top, with ``friends`` together with those that shared its priority. The top becomes ``highest``
     (1 to 15), by default the number of different priorities; from there on each level is one less, never below 1. Priority 0
     stays 0. Raises TableError when ``index`` is not of that type, InvalidValueError for an impossible ``highest``.
+
+        >>> from gptlib import Attributes, Guid, Partition, Table, type_guid
+        >>> kind, good = type_guid("coreos-usr"), Attributes(0).with_slot(priority=1, successful=True)
+        >>> table = Table.new(total_sectors=8192)
+        >>> for number, label in ((3, "USR-A"), (4, "USR-B")):
+        ...     first = number * 1024
+        ...     table = table.add(Partition(kind, Guid.random(), first, first + 1023, good, label), number)
+        >>> [str(one.attributes) for one in prioritize(table, kind, index=4).partitions.values()]
+        ['priority=1 tries=0 successful=1', 'priority=2 tries=0 successful=1']
     """
     if highest is not None and not 1 <= highest <= MAX_PRIORITY:
         raise InvalidValueError(f"the highest priority is {highest}; it must be between 1 and {MAX_PRIORITY}")

@@ -1,0 +1,51 @@
+"""What the documents say, taken apart for tests."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of a console block with what it prints, if that is shown. ``by_root``: after ``#`` instead of ``$``."""
+
+    command: str
+    output: str
+    by_root: bool
+
+    def __str__(self) -> str:
+        return self.command
+
+    @property
+    def words(self) -> list[str]:
+        """Program and arguments, without the comment that some have behind them."""
+        return re.sub(r"\s+#.*", "", self.command).split()
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def steps(document: Path) -> list[Step]:
+    """All commands of the document's console blocks, in their order."""
+    found = []
+    for block in blocks(document, "console"):
+        for text in re.split(r"^(?=[$] )" if block.startswith("$") else r"^(?=# )", block, flags=re.MULTILINE):
+            command, _, output = text.partition("\n")
+            if command:
+                found.append(Step(command[2:], output, by_root=command.startswith("#")))
+    return found
+
+
+def table(document: Path, heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, row by row, without its head."""
+    section = document.read_text().partition(f"\n{heading}\n")[2]
+    rows = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    assert rows is not None, heading
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[0].splitlines()[2:]]

@@ -1,0 +1,121 @@
+"""The wheel, installed in an environment that has nothing else of ours: all of the product is in it, and no test of ours."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import construct
+import crcmod
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DATA = f"slotboot-{PROJECT['version']}.data"
+
+
+def build_wheel(folder: Path) -> Path:
+    """What is built of the files that git knows, so that nothing that lies about in the checkout gets into it."""
+    source = folder / "source"
+    source.mkdir()
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    subprocess.run(
+        ["tar", "--create", "--null", "--files-from=-", f"--file={folder}/source.tar"],
+        input=listed.stdout,
+        cwd=ROOT,
+        check=True,
+    )
+    subprocess.run(["tar", "--extract", f"--file={folder}/source.tar", f"--directory={source}"], check=True)
+    words = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(source)]
+    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with the wheel and what it depends on."""
+
+    folder: Path
+
+    def run(self, program: str, *words: str | Path) -> str:
+        """Its output. Raises CalledProcessError."""
+        argv = [str(self.folder / "bin" / program), *map(str, words)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=self.folder, env={"PATH": "/bin"})
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin/python"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", "--python", python, "install", "--no-deps", "--no-index", wheel],
+        check=True,
+    )
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for module in (click, construct, crcmod):
+        (packages / module.__name__).symlink_to(Path(module.__path__[0]))
+    return Environment(folder)
+
+
+def test_the_wheel_holds_exactly_what_it_shall(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    packages = ("gptlib/", "bootselect/", "update_agent/", "image_builder/", "qemu_tests/")
+    wanted = {name for name in listed if name.startswith(packages) and not name.startswith("qemu_tests/suites/")}
+    manuals = {f"{DATA}/data/share/man/man1/{name}" for name in ("gptctl.1", "bootselect.1")}
+    found = {name for name in names if not re.match(r"slotboot-[^/]*\.(dist-info|data/scripts)/", name)}
+    assert found == wanted | manuals
+    assert not [name for name in names if "suites" in name or "__pycache__" in name]
+
+
+@pytest.mark.parametrize("command", ["gptctl", "bootselect", "updatectl", "image-builder", "bootlab"])
+def test_every_command_starts(environment: Environment, command: str) -> None:
+    assert "usage:" in environment.run(command, "--help").lower()
+
+
+def test_the_manuals_are_where_man_looks_for_those_of_a_program_in_its_path(environment: Environment) -> None:
+    assert sorted(path.name for path in (environment.folder / "share/man/man1").iterdir()) == [
+        "bootselect.1",
+        "gptctl.1",
+    ]
+
+
+def test_all_packages_are_found_in_the_environment_and_nowhere_else(environment: Environment) -> None:
+    program = (
+        "import gptlib, bootselect, image_builder, update_agent, qemu_tests as q; print(gptlib.__file__, q.__file__)"
+    )
+    (lib,) = environment.folder.glob("lib/python*")
+    assert environment.run("python", "-c", program).startswith(str(lib))
+
+
+def test_it_integrates_itself_and_its_hooks_stage_an_initramfs(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/bootselect").touch()
+    environment.run("bootselect", "integrate", "--root", tmp_path, "initramfs-tools", "dracut", "systemd")
+    assert len([path for path in tmp_path.rglob("*bootselect*") if path.is_file()]) == 7
+    staged = environment.run("python", "-m", "bootselect.integration.stage", tmp_path / "initramfs")
+    assert "/usr/bin/python3" in staged
+    assert list(tmp_path.glob("initramfs/usr/lib/python*/bootselect/initramfs/selector.pyc"))
+    assert list(tmp_path.glob("initramfs/usr/lib/python*/crcmod/__init__.pyc"))
+
+
+def test_the_builder_finds_the_files_of_its_tiny_slot(environment: Environment) -> None:
+    program = (
+        "import image_builder, pathlib; print(*pathlib.Path(image_builder.__file__).parent.rglob('data/tiny/init'))"
+    )
+    assert environment.run("python", "-c", program).strip().endswith("image_builder/data/tiny/init")
