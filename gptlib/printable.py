@@ -23,13 +23,10 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def show_everything(*streams: TextIO | None, encoding: str | None = None) -> None:
-    r"""Let what the encoding cannot express be shown as an escape (``\u03a9``) instead of ending the program.
-
-    The encoding is that of the terminal, unless another one is given.
-    """
+def show_everything(*streams: TextIO | None) -> None:
+    r"""Let what the encoding of a terminal cannot express be shown as an escape (``\u03a9``) instead of ending the program."""
     for stream in streams:
         # Only a real text stream has encoding errors; one that is closed is None.
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(encoding=encoding, errors="backslashreplace")
+            reconfigure(errors="backslashreplace")

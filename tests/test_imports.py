@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -74,14 +75,27 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(out.stdout))
 
 
+@pytest.mark.parametrize("called", ["bin/gptctl", "link"])
+def test_gptctl_finds_its_interpreter_where_the_path_is_no_shebang(tmp_path: Path, called: str) -> None:
+    """pip would write ``#!/a path/python3`` into a script that it installs there, which no kernel starts."""
+    programs = tmp_path / "my programs" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(ROOT / "bin/gptctl", programs / "gptctl")
+    interpreter = programs / "python3"
+    interpreter.write_text(f'#!/bin/sh\necho beside\nexec "{sys.executable}" "$@"\n')
+    interpreter.chmod(0o755)
+    (programs.parent / "link").symlink_to(programs / "gptctl")
+    done = subprocess.run([programs.parent / called, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("beside\ngptctl (slotboot) ")
+
+
 def test_gptctl_is_started_by_a_script_that_imports_nothing_else(slot_image: Callable[..., SlotImage]) -> None:
     """What pip writes for an entry point imports ``re``, which takes as long as all the rest of ``gptctl show``."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (script,) = project["tool"]["setuptools"]["script-files"]
     assert "gptctl" not in project["project"]["scripts"]
     text = (ROOT / script).read_text()
-    # The first line is what pip puts its interpreter in the place of.
-    assert text.startswith("#!python\n")
+    assert text.startswith("#!/bin/sh\n")
     search_path = [str(ROOT), str(Path(crcmod.__path__[0]).parent)]
     program = f"import sys; sys.path[:0] = {search_path!r}\n{text}"
     words = [

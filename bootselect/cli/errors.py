@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
@@ -23,7 +24,10 @@ class ErrorGroup(click.Group):
 
         Labels are UTF-8 on the disk and in the output, whatever the locale; bytes of paths that are not are shown as escapes.
         """
-        show_everything(sys.stdout, sys.stderr, encoding="utf-8")
+        show_everything(sys.stdout, sys.stderr)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8")
         try:
             return super().invoke(ctx)
         except NothingBootableError as error:
