@@ -1,4 +1,4 @@
-"""GUID partition tables (UEFI 2.10 chapter 5): read, judge, change, and write so that a power cut leaves a table.
+"""GUID partition tables (UEFI 2.10 chapter 5): read, validate, change, and write so that a power cut leaves a table.
 
 A ``Table`` is a value; a ``Disk`` reads and writes it. Every change of a table gives a new one, and nothing reaches the disk
 before ``Disk.write``:

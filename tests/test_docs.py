@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from tests.documentation import DOCUMENTS, ROOT, Step, steps
+from tests.documentation import DOCUMENTS, ROOT, Step, blocks, steps
+from tests.support import run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,7 @@ IMAGES = ("disk.raw", "out/minimal.raw", "out/demo/built/minimal.raw")
 UPDATES = ("out/minimal-2.update",)
 ELSEWHERE = {
     "update-initramfs": "qemu_tests/suites/test_foreign_initramfs.py",
+    "pip": "tests/test_package.py",
     "apt": "qemu_tests/suites/test_foreign_initramfs.py",
     "dracut": "qemu_tests/suites/test_foreign_initramfs.py",
     "mkosi": "qemu_tests/suites/test_foreign_initramfs.py",
@@ -128,10 +131,22 @@ def test_an_example_that_cannot_run_here_is_tried_elsewhere_and_has_its_words_ri
         assert {word for word in words if word.startswith("-")} <= set(re.findall(r"--\w+", help_text))
 
 
+def test_the_python_examples_of_the_libraries_run_one_after_the_other(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    run_tool("cgpt", "add", "-i", "4", "-P", "0", "-T", "0", "-S", "0", "disk.raw")
+    found = [block for block in blocks(ROOT / "docs/libraries.md", "python") if "build_image" not in block]
+    assert len(found) >= 4
+    Path("libraries.py").write_text("\n".join(found))
+    runpy.run_path("libraries.py")
+    assert run_tool("cgpt", "show", "-i", "4", "-T", "disk.raw") == "2\n"
+
+
 def test_all_documents_with_console_blocks_are_tried() -> None:
     named = {document.name for document, _ in ALL}
     assert {"README.md", "gpt.md", "bootselect.md", "initramfs.md", "image-builder.md", "harness.md"} <= named
-    blocks = sum(document.read_text().count("```console") for document in DOCUMENTS)
-    assert blocks
+    number = sum(document.read_text().count("```console") for document in DOCUMENTS)
+    assert number
     # Each block begins with a command.
-    assert blocks == sum(len(re.findall(r"^```console\n[$#] ", d.read_text(), re.MULTILINE)) for d in DOCUMENTS)
+    assert number == sum(len(re.findall(r"^```console\n[$#] ", d.read_text(), re.MULTILINE)) for d in DOCUMENTS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
 import zipfile
@@ -21,27 +23,39 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DATA = f"slotboot-{PROJECT['version']}.data"
 
 
-def build_wheel(folder: Path) -> Path:
-    """What is built of the files that git knows, so that nothing that lies about in the checkout gets into it."""
-    source = folder / "source"
-    source.mkdir()
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
-    subprocess.run(
-        ["tar", "--create", "--null", "--files-from=-", f"--file={folder}/source.tar"],
-        input=listed.stdout,
-        cwd=ROOT,
-        check=True,
-    )
-    subprocess.run(["tar", "--extract", f"--file={folder}/source.tar", f"--directory={source}"], check=True)
+def tracked() -> list[str]:
+    """The files that git knows and that are there."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.rstrip("\0").split("\0") if (ROOT / name).exists()]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout without what lies about in it, which must not get into a package."""
+    folder = tmp_path_factory.mktemp("package") / "source"
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     words = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(source)]
     subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+def test_the_source_distribution_is_the_whole_checkout(source: Path) -> None:
+    program = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, source.parent], cwd=source, check=True, capture_output=True)
+    (archive,) = source.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {member.name.partition("/")[2] for member in tar if member.isfile()}
+    made = {"PKG-INFO", "setup.cfg"}
+    assert {name for name in names if not name.startswith("slotboot.egg-info/")} - made == set(tracked())
 
 
 @dataclass(frozen=True)
@@ -74,9 +88,8 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Enviro
 
 def test_the_wheel_holds_exactly_what_it_shall(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     packages = ("gptlib/", "bootselect/", "update_agent/", "image_builder/", "qemu_tests/")
-    wanted = {name for name in listed if name.startswith(packages) and not name.startswith("qemu_tests/suites/")}
+    wanted = {name for name in tracked() if name.startswith(packages) and not name.startswith("qemu_tests/suites/")}
     manuals = {f"{DATA}/data/share/man/man1/{name}" for name in ("gptctl.1", "bootselect.1")}
     found = {name for name in names if not re.match(r"slotboot-[^/]*\.(dist-info|data/scripts)/", name)}
     assert found == wanted | manuals

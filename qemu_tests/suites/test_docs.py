@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.documentation import ROOT, steps
+from tests.documentation import ROOT, blocks, steps
 
 pytestmark = pytest.mark.vm
 
@@ -28,3 +29,12 @@ def test_the_examples_of_the_builder_run_one_after_the_other(document: Path, tmp
     # What the document says that they make.
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"minimal.raw", "minimal-2.slot", "minimal-2.update"} <= made
+
+
+def test_the_example_of_the_builder_as_a_library_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("examples").symlink_to(ROOT / "examples")
+    (block,) = [block for block in blocks(ROOT / "docs/libraries.md", "python") if "build_image" in block]
+    Path("library.py").write_text(block)
+    runpy.run_path("library.py")
+    assert Path("out/minimal.raw").exists()
