@@ -27,15 +27,4 @@ An update that is armed and never healthy, under GRUB's policy:
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from gptlib import __version__ as __version__
-
-
-def __getattr__(name: str) -> object:
-    if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Asked of gptlib, as naming importlib.metadata here would put it into every initramfs.
-    import gptlib
-
-    return gptlib.__version__
+from gptlib import __version__ as __version__

@@ -24,9 +24,10 @@ for what it needs only, and the boot path imports the modules themselves.
 
 from __future__ import annotations
 
+__version__ = "0.1.0"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gptlib._version import __version__
     from gptlib.attributes import (
         GROW,
         HAS_BOOTED_ONCE,
@@ -122,7 +123,6 @@ _MODULES = {
     "State": "reading",
     "Table": "table",
     "WARNING": "findings",
-    "__version__": "_version",
     "prioritize": "priorities",
     "table_findings": "check",
     "type_guid": "types",

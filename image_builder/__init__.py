@@ -23,15 +23,4 @@ Errors are ``BuildError``s (``image_builder.errors``). What is written appears w
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from gptlib import __version__ as __version__
-
-
-def __getattr__(name: str) -> object:
-    if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Asked of gptlib, as naming importlib.metadata here would put it into every initramfs.
-    import gptlib
-
-    return gptlib.__version__
+from gptlib import __version__ as __version__

@@ -13,6 +13,7 @@ import click
 
 from gptlib.errors import GptError
 from gptlib.printable import printable, show_everything
+from image_builder import __version__
 from image_builder.definition.model import BEHAVIOURS
 from image_builder.errors import BuildError
 from image_builder.progress import progress_for
@@ -48,7 +49,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: one J
 
 
 @click.group(cls=_Group)
-@click.version_option(package_name="slotboot")
+@click.version_option(__version__)
 def main() -> None:
     """Build disk images with A/B slots, and updates for them, without root.
 

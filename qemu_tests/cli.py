@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from gptlib.printable import printable, show_everything
+from qemu_tests import __version__
 from qemu_tests.errors import ImageError, LabError
 from qemu_tests.harness.accel import Accelerator, probe
 from qemu_tests.harness.by_hand import command
@@ -32,7 +33,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group)
-@click.version_option(package_name="slotboot")
+@click.version_option(__version__)
 def main() -> None:
     """Boot disk images in QEMU.
 

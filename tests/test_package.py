@@ -18,9 +18,11 @@ import construct
 import crcmod
 import pytest
 
+from gptlib import __version__
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DATA = f"slotboot-{PROJECT['version']}.data"
+DATA = f"slotboot-{__version__}.data"
 
 
 def tracked() -> list[str]:

@@ -15,6 +15,7 @@ from bootselect.cli.options import TEXT
 from bootselect.cli.target import SlotDisk
 from bootselect.cli.terminal import say, show_what_was_done
 from bootselect.verbs import DEFAULT_TRIES
+from update_agent import __version__
 from update_agent.errors import UpdateError
 from update_agent.install import install as install_update
 from update_agent.medium import open_medium
@@ -29,7 +30,7 @@ class _Group(ErrorGroup):
 
 
 @click.group(cls=_Group)
-@click.version_option(package_name="slotboot")
+@click.version_option(__version__)
 def main() -> None:
     """Install operating-system updates into the passive slot.
 

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import click
 
+from bootselect import __version__
 from bootselect.cli.errors import ErrorGroup
 
 _COMMANDS = {
@@ -38,7 +39,7 @@ class _LazyGroup(ErrorGroup):
 
 
 @click.group(cls=_LazyGroup)
-@click.version_option(package_name="slotboot")
+@click.version_option(__version__)
 def main() -> None:
     """Say which slot of an A/B disk boots, and change it.
 

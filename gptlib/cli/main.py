@@ -154,16 +154,11 @@ def _overview() -> str:
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
+    from gptlib import __version__
     from gptlib.crc import uses_c_extension
 
-    try:
-        number = version("slotboot")
-    except PackageNotFoundError:
-        number = "(not installed)"
     crc = "crcmod with its C extension" if uses_c_extension() else "crcmod in Python (its C extension is not built)"
-    return f"{PROGRAM} (slotboot) {number}; CRC-32 by {crc}"
+    return f"{PROGRAM} (slotboot) {__version__}; CRC-32 by {crc}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import gptlib
 from gptlib import Disk, Table
 from gptlib.cli.main import COMMANDS, OWN_COMMANDS
 from tests.gptlib.handmade import Entry, Gpt, zeroed
@@ -69,7 +70,7 @@ def test_our_own_commands_exit_with_2_for_wrong_usage(name: str, gptctl: Callabl
 def test_the_version_tells_which_crc_code_is_in_use(gptctl: Callable[..., tuple[int, str, str]]) -> None:
     code, out, _ = gptctl("--version")
     assert code == 0
-    assert out.startswith("gptctl (slotboot) ")
+    assert out.startswith(f"gptctl (slotboot) {gptlib.__version__}; ")
     assert "CRC-32 by crcmod " in out
 
 

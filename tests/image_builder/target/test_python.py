@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gptlib import __version__
 from image_builder.cache import cache_root
 from image_builder.target.python import PythonTree, boot_python, slot_python
 
@@ -179,3 +180,10 @@ def test_the_slot_has_our_packages_and_construct_whole(slot: PythonTree) -> None
         assert ours <= set(names)
     done = python(slot, "-c", "import construct, gptlib.layout.header; print(construct.__version__)")
     assert (done.returncode, done.stdout.strip()) == (0, "2.10.68")
+
+
+@pytest.mark.parametrize("module", ["bootselect.cli.main", "update_agent.cli"])
+def test_commands_in_a_slot_know_their_version_without_metadata(slot: PythonTree, module: str) -> None:
+    done = python(slot, "-c", f"from {module} import main; main()", "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip().endswith(f"version {__version__}")
