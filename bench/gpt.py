@@ -31,11 +31,11 @@ except ModuleNotFoundError as missing:
 from bench.installed import install
 from bench.options import wants_json
 from gptlib import Attributes, Disk, Guid, Partition, Table, type_guid
-from gptlib.crc import crc32_of_array, uses_c_extension
-from gptlib.partition import EntryArray
-from gptlib.plan import plan_write
-from gptlib.reading import read_state
-from gptlib.window import Window
+from gptlib.read.sectors import SectorCache
+from gptlib.read.state import read_state
+from gptlib.table.crc import crc32_of_array, uses_c_extension
+from gptlib.table.partition import EntryArray
+from gptlib.write.plan import plan_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,13 +158,13 @@ def reading(directory: Path) -> Iterator[Row | Target]:
 def parts(path: Path, used: int) -> Iterator[Row]:
     """Where the time of a read goes."""
     with Disk.open(path) as disk:
-        window = Window(disk.device)
+        cache = SectorCache(disk.device)
         entries = disk.table().entries
         times = best(
             {
                 "open, two reads, close": lambda: open_and_fetch(path),
                 "CRC of the entries": lambda: crc32_of_array(entries),
-                "judging both copies": lambda: read_state(window, None),
+                "judging both copies": lambda: read_state(cache, None),
                 "decoding the partitions": lambda: EntryArray(entries).partitions,
             }
         )
@@ -177,7 +177,7 @@ def parts(path: Path, used: int) -> Iterator[Row]:
 def open_and_fetch(path: Path) -> None:
     """The system calls of a read."""
     with Disk.open(path) as disk:
-        Window(disk.device)
+        SectorCache(disk.device)
 
 
 class Floor:
@@ -234,12 +234,12 @@ def writing(directory: Path) -> Iterator[Row | Target]:
 def parts_of_a_change(path: Path) -> Iterator[Row]:
     """Where the time goes that a change takes beside its writes, in CPU time and with warm caches."""
     with Disk.open(path) as disk:
-        window, table = Window(disk.device), disk.table()
+        cache, table = SectorCache(disk.device), disk.table()
     bits = table.partition(1).attributes.with_slot(priority=9)
     new = table.with_attributes(1, bits)
 
     def plan() -> object:
-        return plan_write(window.sectors(512), table, new, sound=True)
+        return plan_write(cache.sectors(512), table, new, sound=True)
 
     plan()  # The CRC of the entries is computed once and kept: a row of its own.
     times = best(

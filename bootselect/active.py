@@ -14,12 +14,12 @@ from bootselect.slots import SLOT_TYPES, slot_type
 from gptlib._record import Record
 from gptlib.disk import Disk
 from gptlib.errors import GptError
-from gptlib.nodes import device_name, member_of, partition_name
+from gptlib.linux.nodes import device_name, member_of, partition_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gptlib.nodes import Member
+    from gptlib.linux.nodes import Member
 
 
 class Active(Record):

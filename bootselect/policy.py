@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gptlib.attributes import Attributes
+    from gptlib.table.attributes import Attributes
 
 GPTPRIO, CGPT_NEXT, CHROMEOS = "gptprio", "cgpt-next", "chromeos"
 POLICIES = (GPTPRIO, CGPT_NEXT, CHROMEOS)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from bootselect.policy import Slot
-    from gptlib.guid import Guid
-    from gptlib.reading import State
-    from gptlib.table import Table
+    from gptlib.read.state import State
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 
 class Selection(Record):

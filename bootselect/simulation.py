@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gptlib.attributes import Attributes
+    from gptlib.table.attributes import Attributes
 
 GOOD, DIES, UNHEALTHY, UNUSABLE = "good", "dies", "unhealthy", "unusable"
 OUTCOMES = (GOOD, DIES, UNHEALTHY, UNUSABLE)

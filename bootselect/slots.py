@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bootselect.errors import NoSlotsError, NotASlotError
 from bootselect.policy import Slot
-from gptlib.guid import Guid
+from gptlib.table.guid import Guid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gptlib.table import Table
+    from gptlib.table.table import Table
 
 SLOT_TYPES = {
     "coreos-usr": "5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6",

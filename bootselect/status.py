@@ -9,8 +9,8 @@ from gptlib._record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bootselect.policy import Slot
-    from gptlib.guid import Guid
-    from gptlib.table import Table
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 GOOD, ARMED, TRYING, ROLLED_BACK, EMPTY, BAD, LAST_RESORT = (
     "good",

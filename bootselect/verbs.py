@@ -12,8 +12,8 @@ from bootselect.slots import slots_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gptlib.guid import Guid
-    from gptlib.table import Table
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 DEFAULT_TRIES = 3
 
@@ -47,7 +47,7 @@ def require_sound(table: Table, index: int) -> None:
     Asked before a slot is written and before one is armed: what stands in such a slot may be another partition's.
     """
     # Imported here: the selector arms nothing.
-    from gptlib.check import slot_findings
+    from gptlib.read.checks import slot_findings
 
     findings = slot_findings(table, index)
     if findings:
@@ -74,7 +74,7 @@ def prioritize(table: Table, type_guid: Guid, index: int) -> Table:
     on, and slots with priority 0 keep it. Where there are more levels than 15, the lowest share priority 1.
     """
     # Imported here: the selector never changes a priority.
-    from gptlib.priorities import prioritize as renumber
+    from gptlib.table.priorities import prioritize as renumber
 
     return renumber(table, type_guid, index=index)
 

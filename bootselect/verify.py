@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bootselect.policy import best_proven, choose, eligible
 from bootselect.slots import slots_of
-from gptlib.findings import ERROR, WARNING, Finding
+from gptlib.read.findings import ERROR, WARNING, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gptlib.guid import Guid
-    from gptlib.table import Table
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 
 def slot_findings(table: Table, type_guid: Guid, policy: str) -> Iterator[Finding]:

@@ -28,18 +28,6 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gptlib.attributes import (
-        GROW,
-        HAS_BOOTED_ONCE,
-        LEGACY_BOOT,
-        MAX_PRIORITY,
-        MAX_TRIES,
-        NO_AUTO,
-        READ_ONLY,
-        REQUIRED,
-        Attributes,
-    )
-    from gptlib.check import table_findings
     from gptlib.disk import Disk
     from gptlib.errors import (
         BusyError,
@@ -54,14 +42,26 @@ if TYPE_CHECKING:
         TruncatedDiskError,
         WriteError,
     )
-    from gptlib.findings import ERROR, NOTE, WARNING, Finding
-    from gptlib.guid import Guid
-    from gptlib.kernel import KernelError, PartitionInUseError
-    from gptlib.partition import Partition
-    from gptlib.priorities import prioritize
-    from gptlib.reading import State
-    from gptlib.table import Table
-    from gptlib.types import type_guid, type_name
+    from gptlib.linux.kernel import KernelError, PartitionInUseError
+    from gptlib.read.checks import table_findings
+    from gptlib.read.findings import ERROR, NOTE, WARNING, Finding
+    from gptlib.read.state import State
+    from gptlib.table.attributes import (
+        GROW,
+        HAS_BOOTED_ONCE,
+        LEGACY_BOOT,
+        MAX_PRIORITY,
+        MAX_TRIES,
+        NO_AUTO,
+        READ_ONLY,
+        REQUIRED,
+        Attributes,
+    )
+    from gptlib.table.guid import Guid
+    from gptlib.table.partition import Partition
+    from gptlib.table.priorities import prioritize
+    from gptlib.table.table import Table
+    from gptlib.table.types import type_guid, type_name
 
 __all__ = [
     "ERROR",
@@ -103,30 +103,30 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Attributes": "attributes",
+    "Attributes": "table.attributes",
     "Disk": "disk",
-    "ERROR": "findings",
-    "Finding": "findings",
-    "GROW": "attributes",
-    "Guid": "guid",
-    "HAS_BOOTED_ONCE": "attributes",
-    "KernelError": "kernel",
-    "LEGACY_BOOT": "attributes",
-    "MAX_PRIORITY": "attributes",
-    "MAX_TRIES": "attributes",
-    "NOTE": "findings",
-    "NO_AUTO": "attributes",
-    "Partition": "partition",
-    "PartitionInUseError": "kernel",
-    "READ_ONLY": "attributes",
-    "REQUIRED": "attributes",
-    "State": "reading",
-    "Table": "table",
-    "WARNING": "findings",
-    "prioritize": "priorities",
-    "table_findings": "check",
-    "type_guid": "types",
-    "type_name": "types",
+    "ERROR": "read.findings",
+    "Finding": "read.findings",
+    "GROW": "table.attributes",
+    "Guid": "table.guid",
+    "HAS_BOOTED_ONCE": "table.attributes",
+    "KernelError": "linux.kernel",
+    "LEGACY_BOOT": "table.attributes",
+    "MAX_PRIORITY": "table.attributes",
+    "MAX_TRIES": "table.attributes",
+    "NOTE": "read.findings",
+    "NO_AUTO": "table.attributes",
+    "Partition": "table.partition",
+    "PartitionInUseError": "linux.kernel",
+    "READ_ONLY": "table.attributes",
+    "REQUIRED": "table.attributes",
+    "State": "read.state",
+    "Table": "table.table",
+    "WARNING": "read.findings",
+    "prioritize": "table.priorities",
+    "table_findings": "read.checks",
+    "type_guid": "table.types",
+    "type_name": "table.types",
 }
 
 

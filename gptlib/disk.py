@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 
-from gptlib.device import BlockDevice, open_device
 from gptlib.errors import CorruptGptError, InvalidValueError, NotGptError, ReadOnlyError, TableError
-from gptlib.kernel import check_unused, sync_kernel
-from gptlib.lock import DEADLINE, lock_exclusive
-from gptlib.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
-from gptlib.placement import (
+from gptlib.linux.device import BlockDevice, open_device
+from gptlib.linux.kernel import check_unused, sync_kernel
+from gptlib.linux.lock import DEADLINE, lock_exclusive
+from gptlib.read.sectors import SectorCache
+from gptlib.read.state import State, read_state
+from gptlib.table.mbr import ABSENT, MBR_BYTES, PROTECTIVE, has_signature, protective_mbr
+from gptlib.table.structures import BACKUP, PRIMARY
+from gptlib.table.table import Table
+from gptlib.write.placement import (
     check_outside_partitions,
     check_places,
     check_room,
@@ -19,19 +23,15 @@ from gptlib.placement import (
     is_writable,
     places,
 )
-from gptlib.plan import plan_regions, plan_write
-from gptlib.reading import State, read_state
-from gptlib.structures import BACKUP, PRIMARY
-from gptlib.table import Table
-from gptlib.window import Window
+from gptlib.write.plan import plan_regions, plan_write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from typing import Literal, Self
 
-    from gptlib.device import Device
-    from gptlib.plan import Epoch, Region
+    from gptlib.linux.device import Device
+    from gptlib.write.plan import Epoch, Region
 
 
 class Disk:
@@ -43,7 +43,7 @@ class Disk:
     def __init__(self, device: Device, *, writable: bool) -> None:
         self.device, self.writable = device, writable
         self._state: State | None = None
-        self._window: Window | None = None
+        self._cache: SectorCache | None = None
         self.notices: tuple[str, ...] = ()
         """What the last ``write`` had to leave alone, one line each; empty on a sound disk."""
 
@@ -75,8 +75,8 @@ class Disk:
 
     def examine(self) -> State:
         """Read and judge everything, whatever it is; ``state.table`` is None where there is no usable table."""
-        self._window = Window(self.device)
-        self._state = read_state(self._window, self.device.sector_size)
+        self._cache = SectorCache(self.device)
+        self._state = read_state(self._cache, self.device.sector_size)
         return self._state
 
     def read(self) -> State:
@@ -99,7 +99,7 @@ class Disk:
         unreadable = [finding.message for finding in state.findings if finding.code == "unreadable"]
         if unreadable:
             return CorruptGptError(self.path, "; ".join(unreadable))
-        other = read_state(Window(self.device), None) if self.device.sector_size else state
+        other = read_state(SectorCache(self.device), None) if self.device.sector_size else state
         if other.has_signature:
             damaged = "" if other.table else "a damaged "
             return NotGptError(
@@ -111,7 +111,7 @@ class Disk:
         return NotGptError(self.path, f"{detail}; create one with 'gptctl create' if the disk is to be wiped")
 
     def write(self, table: Table) -> Sequence[Epoch]:
-        """Make ``table`` the table of the disk, in the order of ``gptlib.plan``, and repair what was damaged.
+        """Make ``table`` the table of the disk, in the order of ``gptlib.write.plan``, and repair what was damaged.
 
         Returns what was written: nothing when nothing changes. After a power cut or WriteError at any point the disk
         holds the old or the new table for every reader. For that the backup must be where all of them look: a change of a
@@ -205,7 +205,7 @@ class Disk:
 
         Raises ReadOnlyError, PartitionInUseError, TableError where a copy lies in a partition (nothing written), WriteError and KernelError.
         """
-        from gptlib.erase import plan_erase
+        from gptlib.write.erase import plan_erase
 
         state = self._state or self.examine()
         self._check_writable()
@@ -232,17 +232,17 @@ class Disk:
         Raises as ``read``; TableError where the backup, the only table of both modes, is not valid or not where it is looked
         for, and where something that is not ours stands in the place of a copy; WriteError.
         """
-        from gptlib.legacy import plan_mode
+        from gptlib.write.legacy import plan_mode
 
         state = self._state or self.read()
         self._check_writable()
-        return self._carry_out(plan_mode(self.path, self._window or Window(self.device), state, mode), state)
+        return self._carry_out(plan_mode(self.path, self._cache or SectorCache(self.device), state, mode), state)
 
     def extend(self, size: int) -> None:
         """Make an image file ``size`` bytes long, with a hole at its end. Raises WriteError; TypeError for a device."""
         self._check_writable()
         self.device.extend(size)
-        self._state = self._window = None
+        self._state = self._cache = None
 
     def _refuse_legacy(self, state: State) -> None:
         if state.is_legacy:
@@ -279,18 +279,18 @@ class Disk:
     def _plan(
         self, state: State, new: Table, mbr: bytes | None, mbr_first: bool, left_alone: Collection[str]
     ) -> Sequence[Epoch]:
-        window, size = self._window or Window(self.device), new.sector_size
-        read, old = window.sectors(size), state.table if state.sector_size == size else None
-        remnants: Sequence[Region] = ()
+        cache, size = self._cache or SectorCache(self.device), new.sector_size
+        read, old = cache.sectors(size), state.table if state.sector_size == size else None
+        stale_headers: Sequence[Region] = ()
         if mbr is not None:
-            from gptlib.remnants import find_remnants
+            from gptlib.write.stale_headers import find_stale_headers
 
-            remnants = find_remnants(window, new, *([old] if mbr_first and old is not None else []))
+            stale_headers = find_stale_headers(cache, new, *([old] if mbr_first and old is not None else []))
         if old is not None and state.findings and (left_alone or state.left_alone or not is_writable(old)):
-            from gptlib.salvage import plan_salvage
+            from gptlib.write.salvage import plan_salvage
 
             steps = plan_salvage(self.path, state, old, new, left_alone)
-            return plan_regions(read, size, [remnants, *steps, [] if mbr is None else [(0, mbr)]])
+            return plan_regions(read, size, [stale_headers, *steps, [] if mbr is None else [(0, mbr)]])
         apart = state.table is not None and state.table.array_shape != new.array_shape
         return plan_write(
             read,
@@ -300,19 +300,19 @@ class Disk:
             ignored=left_alone,
             mbr=mbr,
             mbr_first=mbr_first,
-            remnants=remnants,
+            stale_headers=stale_headers,
             apart=apart,
         )
 
     def _carry_out(self, steps: Iterable[Iterable[Region]], state: State) -> Sequence[Epoch]:
-        window, size = self._window or Window(self.device), state.sector_size
-        epochs = plan_regions(window.sectors(size), size, steps)
+        cache, size = self._cache or SectorCache(self.device), state.sector_size
+        epochs = plan_regions(cache.sectors(size), size, steps)
         if state.table is not None:
             check_writes(self.path, state.table, epochs)
         return self._execute(epochs, size)
 
     def _execute(self, epochs: Sequence[Epoch], sector_size: int) -> Sequence[Epoch]:
-        self._state = self._window = None
+        self._state = self._cache = None
         for epoch in epochs:
             for write in epoch:
                 self.device.write(write.lba * sector_size, write.data)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from gptlib.attributes import Attributes
 from gptlib.errors import GptError, InvalidValueError
-from gptlib.guid import Guid
-from gptlib.mbr import classify, protective_mbr
-from gptlib.partition import MIN_ENTRY_SIZE, EntryArray, Partition, encode_partition
-from gptlib.table import HEADER_SIZE, MAX_ARRAY_BYTES, REVISION, SECTOR_SIZES, Table, valid_entry_size
-from gptlib.types import type_guid, type_name
+from gptlib.table.attributes import Attributes
+from gptlib.table.guid import Guid
+from gptlib.table.mbr import classify, protective_mbr
+from gptlib.table.partition import MIN_ENTRY_SIZE, EntryArray, Partition, encode_partition
+from gptlib.table.table import HEADER_SIZE, MAX_ARRAY_BYTES, REVISION, SECTOR_SIZES, Table, valid_entry_size
+from gptlib.table.types import type_guid, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -86,7 +86,7 @@ class WriteError(GptError):
     """The device failed in the middle of a write.
 
     On the disk: one of the states that a power cut at the same place would have left, which every reader of the order
-    of writes in ``gptlib.plan`` takes for the old or for the new table. The next successful write repairs the rest.
+    of writes in ``gptlib.write.plan`` takes for the old or for the new table. The next successful write repairs the rest.
     """
 
     def __init__(self, path: str, offset: int, length: int, reason: str) -> None:

@@ -16,12 +16,12 @@ from image_builder.disk.assemble import assemble
 from image_builder.disk.esp import make_esp
 from image_builder.disk.layout import plan_layout
 from image_builder.disk.state import make_state
-from image_builder.prepare import prepare
+from image_builder.payloads import Payloads
+from image_builder.preconditions import check_preconditions
 from image_builder.progress import SilentProgress
 from image_builder.run import SystemRunner
 from image_builder.slot.tree import working_folder
 from image_builder.target.packages import TargetPackages
-from image_builder.workshop import Workshop
 
 if TYPE_CHECKING:
     from image_builder.progress import Progress
@@ -64,8 +64,8 @@ def build_image(
     chosen = with_slot(_loaded(definition), version, behaviour)
     layout = plan_layout(chosen)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
-    prepare(runner, out_dir, chosen, {partition.content for partition in chosen.partitions})
-    workshop = _workshop(chosen, progress, runner, cache, refresh=refresh)
+    check_preconditions(runner, out_dir, chosen, {partition.content for partition in chosen.partitions})
+    payloads = _payloads(chosen, progress, runner, cache, refresh=refresh)
     output = out_dir / f"{chosen.name}.raw"
     with working_folder() as folder:
         contents: dict[int, Path] = {}
@@ -77,11 +77,11 @@ def build_image(
                 continue
             file = slot if content == SLOT else folder / f"{partition.number}"
             if content == ESP:
-                make_esp(runner, file, workshop.uki(), chosen, partition)
+                make_esp(runner, file, payloads.uki(), chosen, partition)
             elif content == STATE:
                 make_state(runner, file, chosen, partition)
             elif content == SLOT and not slot.exists():
-                workshop.write_slot(slot)
+                payloads.write_slot(slot)
             if file.exists():
                 contents[partition.number] = file
         with progress.step(f"disk image {output}"):
@@ -106,9 +106,9 @@ def build_artifact(
     """
     chosen = with_slot(_loaded(definition), version, behaviour)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
-    prepare(runner, out_dir, chosen, {SLOT})
-    workshop = _workshop(chosen, progress, runner, cache, refresh=refresh)
-    return write_artifact(runner, chosen, out_dir, workshop.write_slot)
+    check_preconditions(runner, out_dir, chosen, {SLOT})
+    payloads = _payloads(chosen, progress, runner, cache, refresh=refresh)
+    return write_artifact(runner, chosen, out_dir, payloads.write_slot)
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,14 @@ def build_initrd(
     """Write kernel, initramfs and command line of a definition to ``out_dir``. Errors as ``build_image``."""
     chosen = _loaded(definition)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
-    prepare(runner, out_dir, chosen, {ESP})
-    workshop = _workshop(chosen, progress, runner, cache, refresh=refresh)
+    check_preconditions(runner, out_dir, chosen, {ESP})
+    payloads = _payloads(chosen, progress, runner, cache, refresh=refresh)
     built = Initrd(*(out_dir / f"{chosen.name}.{suffix}" for suffix in ("vmlinuz", "initramfs", "cmdline")))
-    for source, target in ((workshop.kernel, built.kernel), (workshop.initramfs(), built.initramfs)):
+    for source, target in ((payloads.kernel, built.kernel), (payloads.initramfs(), built.initramfs)):
         with replacing(target) as temporary:
             temporary.write_bytes(source.read_bytes())
     with replacing(built.cmdline) as temporary:
-        temporary.write_text(f"{workshop.cmdline}\n")
+        temporary.write_text(f"{payloads.cmdline}\n")
     return built
 
 
@@ -147,9 +147,9 @@ def _loaded(definition: Definition | Path) -> Definition:
     return definition if isinstance(definition, Definition) else load_definition(definition)
 
 
-def _workshop(
+def _payloads(
     definition: Definition, progress: Progress, runner: Runner, cache: Path | None, *, refresh: bool
-) -> Workshop:
+) -> Payloads:
     root = (cache or cache_root()).absolute()
     packages = TargetPackages(runner, root, refresh=refresh, progress=progress)
-    return Workshop(definition, runner, root, progress, packages)
+    return Payloads(definition, runner, root, progress, packages)

@@ -6,18 +6,18 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from gptlib.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED
 from gptlib.disk import Disk
 from gptlib.printable import printable
-from gptlib.types import is_slot_type, type_name
+from gptlib.table.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED
+from gptlib.table.types import is_slot_type, type_name
 from image_builder.definition.size import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from gptlib.attributes import Attributes
-    from gptlib.table import Table
+    from gptlib.table.attributes import Attributes
+    from gptlib.table.table import Table
 
 _FLAGS = {
     "required": REQUIRED,

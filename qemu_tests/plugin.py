@@ -2,7 +2,7 @@
 
     def test_an_update_takes_over(slotboot_machine):
         slotboot_machine.boot(medium=Path("appliance-2.update"))
-        assert slotboot_machine.wait_for_hello().label == "USR-A"
+        assert slotboot_machine.wait_until_ready().label == "USR-A"
 
 Run with ``pytest --slotboot-image appliance.raw``. Tests with images of their own use ``slotboot_machines``.
 ``--slotboot-report=FILE.html`` draws what happened to the machines.
@@ -88,13 +88,13 @@ def slotboot_lab(slotboot_folder: Path, pytestconfig: pytest.Config, slotboot_re
     """Accelerator, firmware and folders of this run; the accelerator is probed once for all workers."""
     from qemu_tests.harness.accel import Accelerator, probe
     from qemu_tests.harness.lab import Lab
-    from qemu_tests.harness.once import once
+    from qemu_tests.harness.shared import shared_result
 
     chosen = pytestconfig.getoption("--slotboot-accel")
     if chosen:
         accelerator = Accelerator(chosen, "chosen with --slotboot-accel", 0.0)
     else:
-        accelerator = Accelerator(**once(slotboot_folder, "accelerator", lambda: asdict(probe())))
+        accelerator = Accelerator(**shared_result(slotboot_folder, "accelerator", lambda: asdict(probe())))
     logs = pytestconfig.getoption("--slotboot-logs")
     lab = Lab.open(slotboot_folder / "machines", Path(logs) if logs else None, accelerator=accelerator)
     if not pytestconfig.pluginmanager.has_plugin(_REPORT):

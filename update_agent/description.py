@@ -10,7 +10,7 @@ from bootselect.slots import slot_type
 from gptlib.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 FORMAT = 1
 LARGEST = 1 << 20

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bootselect.cli.target import SlotDisk
-    from gptlib.table import Table
+    from gptlib.table.table import Table
     from update_agent.medium import Update
     from update_agent.slot_writer import SlotWriter, Source
 

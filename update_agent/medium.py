@@ -16,7 +16,7 @@ from update_agent.mounting import mounted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 DESCRIPTION, IMAGE = "update.json", "slot.img"
 

@@ -9,15 +9,15 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptlib.device import BlockDevice
-from gptlib.kernel import check_view
-from gptlib.nodes import device_name, partition_node
+from gptlib.linux.device import BlockDevice
+from gptlib.linux.kernel import check_view
+from gptlib.linux.nodes import device_name, partition_node
 from update_agent.errors import SlotBusyError
 from update_agent.slot_writer import SlotPlace, SlotWriter
 
 if TYPE_CHECKING:
     from gptlib.disk import Disk
-    from gptlib.table import Table
+    from gptlib.table.table import Table
 
 _LOOP_DEVICES = Path("/sys/block")
 

@@ -15,8 +15,8 @@ from bootselect.cli.terminal import show_what_was_done
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gptlib.guid import Guid
-    from gptlib.table import Table
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 
 @click.command("arm")

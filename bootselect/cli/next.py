@@ -12,10 +12,10 @@ from bootselect.cli.target import SlotDisk
 from bootselect.cli.terminal import say
 from bootselect.selection import open_for_selection, propose, select
 from gptlib.disk import Disk
-from gptlib.lock import DEADLINE
+from gptlib.linux.lock import DEADLINE
 
 if TYPE_CHECKING:
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 
 @click.command("next")

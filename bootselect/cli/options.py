@@ -12,7 +12,7 @@ from gptlib._text import text_of
 from gptlib.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 
 def _slot_type(ctx: click.Context, param: click.Parameter, value: str) -> Guid:

@@ -12,12 +12,12 @@ from bootselect.cli.target import SlotDisk
 from bootselect.selection import table_of
 from bootselect.status import status as status_of
 from bootselect.verify import slot_findings
-from gptlib.check import table_findings
 from gptlib.disk import Disk
-from gptlib.findings import ERROR
+from gptlib.read.checks import table_findings
+from gptlib.read.findings import ERROR
 
 if TYPE_CHECKING:
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 
 @click.command("status")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from bootselect.cli.target import SlotDisk
     from bootselect.status import Status
-    from gptlib.findings import Finding
-    from gptlib.table import Table
+    from gptlib.read.findings import Finding
+    from gptlib.table.table import Table
 
 _HEADINGS = ("", "PART", "LABEL", "P/T/S", "STATE", "")
 

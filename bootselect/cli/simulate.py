@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bootselect.simulation import Boot
-    from gptlib.attributes import Attributes
-    from gptlib.guid import Guid
-    from gptlib.table import Table
+    from gptlib.table.attributes import Attributes
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 
 @click.command("simulate")

@@ -13,15 +13,15 @@ from bootselect.cli.terminal import say
 from bootselect.errors import ActiveUnknownError, RefusedError
 from bootselect.slots import find_slot, require_slots
 from gptlib.disk import Disk
-from gptlib.resolve import resolve_target
+from gptlib.linux.resolve import resolve_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from bootselect.policy import Slot
-    from gptlib.guid import Guid
-    from gptlib.table import Table
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 
 @dataclass(frozen=True)

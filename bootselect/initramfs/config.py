@@ -13,7 +13,7 @@ from gptlib.errors import InvalidValueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bootselect.initramfs.cmdline import Name
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 BOOT_CONF, CMDLINE = "/etc/bootselect/boot.conf", "/proc/cmdline"
 _PREFIX = "bootselect."

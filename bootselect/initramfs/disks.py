@@ -12,7 +12,7 @@ from bootselect.slots import slots_of
 from gptlib._record import Record
 from gptlib.disk import Disk
 from gptlib.errors import GptError, ReadError
-from gptlib.md import is_md_member
+from gptlib.read.md import is_md_member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from bootselect.initramfs.cmdline import Name
     from bootselect.initramfs.config import BootConfig
-    from gptlib.guid import Guid
-    from gptlib.reading import State
-    from gptlib.table import Table
+    from gptlib.read.state import State
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 _SYS_BLOCK = "/sys/block"
 _LOADER_DEVICE = "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
@@ -207,7 +207,7 @@ def _only(candidates: Sequence[Candidate], reason: str) -> DiskChoice | None:
 
 def disk_of(path: str) -> str:
     """The node of the disk that a path stands for: the path itself, what a link leads to, or the disk of a partition."""
-    from gptlib.resolve import resolve_target
+    from gptlib.linux.resolve import resolve_target
 
     node = os.path.realpath(path)
     try:

@@ -7,7 +7,7 @@ from gptlib.errors import ReadError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.disk import Disk
-    from gptlib.table import Table
+    from gptlib.table.table import Table
 
 _HEAD = 4096
 _EXT_MAGIC, _EXT_UUID = (1080, b"\x53\xef"), slice(1128, 1144)  # fs/ext4/ext4.h: s_magic, s_uuid

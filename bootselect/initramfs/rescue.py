@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 _USAGE = """usage: bootselect status              the disks with slots, and their attributes
        bootselect mark-good SLOT      boot this slot (number or label) from now on"""

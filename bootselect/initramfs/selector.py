@@ -18,7 +18,7 @@ from bootselect.initramfs.log import ERROR, WARNING, Log
 from bootselect.initramfs.mount import SLOT_ROOT, InitramfsError, UnusableSlotError, mount_slot, run_program
 from bootselect.selection import Selection, describe, open_for_selection, select, take
 from bootselect.slots import slots_of
-from gptlib.nodes import partition_name
+from gptlib.linux.nodes import partition_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bootselect.initramfs.disks import Candidate, DiskChoice
     from bootselect.initramfs.mount import Run, System
     from gptlib.disk import Disk
-    from gptlib.table import Table
+    from gptlib.table.table import Table
 
     HandOver = Callable[[Decision], None]
     """What follows once a slot is mounted; what it raises makes the slot unusable."""

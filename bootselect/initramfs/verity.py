@@ -9,8 +9,8 @@ from struct import pack_into
 
 from bootselect.initramfs.mount import InitramfsError, UnusableSlotError
 from bootselect.seal import BLOCK, decode_seal, seal_offset
-from gptlib.device import open_device
 from gptlib.errors import GptError
+from gptlib.linux.device import open_device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from gptlib.attributes import LEGACY_BOOT, MAX_PRIORITY, MAX_TRIES, REQUIRED, Attributes
 from gptlib.cli.common import change, complain, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
-from gptlib.guid import Guid
-from gptlib.partition import Partition
+from gptlib.table.attributes import LEGACY_BOOT, MAX_PRIORITY, MAX_TRIES, REQUIRED, Attributes
+from gptlib.table.guid import Guid
+from gptlib.table.partition import Partition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
-    from gptlib.table import Table
+    from gptlib.table.table import Table
 
 _LABEL_BYTES = 72
 _RAW_SHIFT, _RAW_MAX = 48, 0xFFFF

@@ -7,8 +7,8 @@ from gptlib.cli.common import entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import TargetError
-from gptlib.guid import Guid
-from gptlib.mbr import MBR_BYTES, protective_mbr
+from gptlib.table.guid import Guid
+from gptlib.table.mbr import MBR_BYTES, protective_mbr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

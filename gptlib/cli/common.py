@@ -7,8 +7,8 @@ import sys
 
 from gptlib.cli.options import Option, UsageError
 from gptlib.errors import TargetError
+from gptlib.linux.resolve import resolve_target
 from gptlib.printable import printable
-from gptlib.resolve import resolve_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from gptlib.cli.options import Parsed
     from gptlib.disk import Disk
-    from gptlib.findings import Finding
-    from gptlib.resolve import Target
-    from gptlib.table import Table
+    from gptlib.linux.resolve import Target
+    from gptlib.read.findings import Finding
+    from gptlib.table.table import Table
 
 JSON = Option("", "", "Output as JSON", "json")
 

@@ -9,12 +9,12 @@ from gptlib.cli.common import whole_disk
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import TargetError
-from gptlib.table import SECTOR_SIZES, Table
+from gptlib.table.table import SECTOR_SIZES, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 _MAX_BYTES = (1 << 63) - 1
 

@@ -7,17 +7,17 @@ from gptlib.cli.common import JSON, complain, out, out_path
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, GptError, NotGptError
-from gptlib.nodes import partition_name
+from gptlib.linux.nodes import partition_name
+from gptlib.linux.resolve import resolve_target
 from gptlib.printable import printable
-from gptlib.resolve import resolve_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gptlib.cli.options import Parsed
-    from gptlib.partition import Partition
-    from gptlib.table import Table
+    from gptlib.table.partition import Partition
+    from gptlib.table.table import Table
 
 
 _CHUNK = 1 << 20
@@ -104,7 +104,7 @@ def _run(parsed: Parsed) -> int:
     matches: list[Match] = []
     paths = parsed.arguments
     if not paths:
-        from gptlib.scan import whole_disks
+        from gptlib.linux.scan import whole_disks
 
         paths = whole_disks()
     for path in paths:

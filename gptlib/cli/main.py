@@ -9,7 +9,7 @@ from gptlib._files import open_file
 from gptlib.cli.common import complain
 from gptlib.cli.options import HELP, Option, UsageError, help_text, parse
 from gptlib.errors import GptError, InvalidValueError, TableError, TargetError
-from gptlib.resolve import resolve_target
+from gptlib.linux.resolve import resolve_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _overview() -> str:
 
 def _version() -> str:
     from gptlib import __version__
-    from gptlib.crc import uses_c_extension
+    from gptlib.table.crc import uses_c_extension
 
     crc = "crcmod with its C extension" if uses_c_extension() else "crcmod in Python (its C extension is not built)"
     return f"{PROGRAM} (slotboot) {__version__}; CRC-32 by {crc}"

@@ -6,15 +6,15 @@ from gptlib.cli.common import change, complain, target_of
 from gptlib.cli.options import Command
 from gptlib.disk import Disk
 from gptlib.errors import GptError, TableError
-from gptlib.priorities import next_root
-from gptlib.types import COREOS_USR, type_guid
+from gptlib.table.priorities import next_root
+from gptlib.table.types import COREOS_USR, type_guid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gptlib.cli.options import Parsed
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
 
 
 def _candidates(paths: Sequence[str], *, scan: bool) -> list[tuple[int, str]]:
@@ -39,7 +39,7 @@ def _candidates(paths: Sequence[str], *, scan: bool) -> list[tuple[int, str]]:
 def _run(parsed: Parsed) -> int:
     scan = not parsed.arguments
     if scan:
-        from gptlib.scan import whole_disks
+        from gptlib.linux.scan import whole_disks
 
         paths = whole_disks()
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptlib._record import Record
 from gptlib._text import text_of
 from gptlib.errors import GptError, InvalidValueError
-from gptlib.guid import Guid
+from gptlib.table.guid import Guid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Parsed:
 
     def type_guid(self, key: str) -> Guid | None:
         """A partition type by name or GUID. Raises UsageError."""
-        from gptlib.types import type_guid
+        from gptlib.table.types import type_guid
 
         text = self.text(key)
         try:
@@ -181,7 +181,7 @@ def help_text(program: str, command: Command) -> str:
     if command.notes:
         lines += [command.notes, ""]
     if command.types:
-        from gptlib.types import type_names
+        from gptlib.table.types import type_names
 
         lines += ["The partition type may also be given as one of these names:", ""]
         lines += [f"    {name:<24}{text}" for name, _, text in type_names()]

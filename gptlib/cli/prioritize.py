@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from gptlib.attributes import MAX_PRIORITY
 from gptlib.cli.common import change, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import TableError
-from gptlib.priorities import prioritize
-from gptlib.types import CHROMEOS_KERNEL, COREOS_USR, is_slot_type, type_guid
+from gptlib.table.attributes import MAX_PRIORITY
+from gptlib.table.priorities import prioritize
+from gptlib.table.types import CHROMEOS_KERNEL, COREOS_USR, is_slot_type, type_guid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
-    from gptlib.guid import Guid
-    from gptlib.table import Table
+    from gptlib.table.guid import Guid
+    from gptlib.table.table import Table
 
 
 def _kind(path: str, table: Table, number: int | None) -> Guid | None:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gptlib.cli.options import Parsed
-    from gptlib.plan import Epoch
-    from gptlib.reading import State
-    from gptlib.table import Table
+    from gptlib.read.state import State
+    from gptlib.table.table import Table
+    from gptlib.write.plan import Epoch
 
 
 def _parts(table: Table, before: State, epochs: Sequence[Epoch]) -> Iterator[str]:

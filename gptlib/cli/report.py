@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from gptlib.types import type_description, type_name
+from gptlib.table.types import type_description, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gptlib.findings import Finding
-    from gptlib.judge import Copy
-    from gptlib.partition import Partition
-    from gptlib.reading import State
-    from gptlib.table import Table
+    from gptlib.read.findings import Finding
+    from gptlib.read.state import State
+    from gptlib.read.validation import Copy
+    from gptlib.table.partition import Partition
+    from gptlib.table.table import Table
 
 
 def show_json(path: str, state: State, table: Table, number: int | None) -> str:

@@ -8,7 +8,7 @@ from gptlib.disk import Disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gptlib.table import Table
+    from gptlib.table.table import Table
 
 _LEAST = 2 << 20
 _PLAIN = "#+-.:=@_"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from gptlib.check import table_findings
 from gptlib.cli.common import report, whole_disk
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.cli.textform import read_dump
 from gptlib.disk import Disk
 from gptlib.errors import TableError
-from gptlib.mbr import PROTECTIVE, classify, protective_mbr
+from gptlib.read.checks import table_findings
+from gptlib.table.mbr import PROTECTIVE, classify, protective_mbr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
-    from gptlib.table import Table
+    from gptlib.table.table import Table
 
 _BOOT_CODE = 440
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from gptlib.check import table_findings
 from gptlib.cli.common import JSON, entry_number, out, report, shown, target_of
 from gptlib.cli.options import Command, Option, UsageError
-from gptlib.crc import crc32
 from gptlib.disk import Disk
-from gptlib.findings import NOTE
-from gptlib.guid import ZERO, Guid
-from gptlib.header import decode_header, header_crc
-from gptlib.partition import EntryArray
-from gptlib.reading import COMBINED
-from gptlib.table import array_sectors
-from gptlib.types import CHROMEOS_KERNEL, COREOS_USR, is_slot_type, type_description, type_guid
+from gptlib.read.checks import table_findings
+from gptlib.read.findings import NOTE
+from gptlib.read.state import COMBINED
+from gptlib.table.crc import crc32
+from gptlib.table.guid import ZERO, Guid
+from gptlib.table.header import decode_header, header_crc
+from gptlib.table.partition import EntryArray
+from gptlib.table.table import array_sectors
+from gptlib.table.types import CHROMEOS_KERNEL, COREOS_USR, is_slot_type, type_description, type_guid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gptlib.cli.options import Parsed
-    from gptlib.judge import Copy
-    from gptlib.partition import Partition
-    from gptlib.reading import State
-    from gptlib.table import Table
+    from gptlib.read.state import State
+    from gptlib.read.validation import Copy
+    from gptlib.table.partition import Partition
+    from gptlib.table.table import Table
 
 _MORE = " " * 34
 _TITLE = f"{'start':>12}{'size':>12}{'part':>8}  contents\n"

@@ -10,7 +10,7 @@ from gptlib._files import open_file, read_bytes, status
 from gptlib.disk import Disk
 from gptlib.dump import MAGIC, Dump, DumpError, parse_dump
 from gptlib.errors import TargetError
-from gptlib.resolve import resolve_target
+from gptlib.linux.resolve import resolve_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gptlib._text import text_of
-from gptlib.check import table_findings
 from gptlib.cli.common import JSON, out, target_of
 from gptlib.cli.options import Command, Option
 from gptlib.disk import Disk
 from gptlib.errors import CorruptGptError, NotGptError
-from gptlib.findings import ERROR, WARNING
 from gptlib.printable import printable
+from gptlib.read.checks import table_findings
+from gptlib.read.findings import ERROR, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

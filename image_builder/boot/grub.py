@@ -17,7 +17,7 @@ from image_builder.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gptlib.guid import Guid
+    from gptlib.table.guid import Guid
     from image_builder.definition.model import Definition
 
 _FOLDER = "/slotboot"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootselect.slots import slot_type
-from gptlib.types import type_guid
+from gptlib.table.types import type_guid
 from image_builder.definition.model import EMPTY, ESP, SLOT, STATE
 from image_builder.errors import DefinitionError
 

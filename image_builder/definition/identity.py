@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import NAMESPACE_OID, uuid5
 
-from gptlib.guid import Guid
+from gptlib.table.guid import Guid
 
 
 def derived_uuid(seed: str, what: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gptlib.attributes import Attributes
-    from gptlib.guid import Guid
+    from gptlib.table.attributes import Attributes
+    from gptlib.table.guid import Guid
 
 MIB = 1 << 20
 ALIGNMENT = MIB

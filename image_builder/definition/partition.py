@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gptlib.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED, Attributes
+from gptlib.table.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED, Attributes
 from image_builder.definition import values
 from image_builder.definition.identity import derived_guid
 from image_builder.definition.model import CONTENTS, EMPTY, Partition

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bootselect.slots import SLOT_TYPES, slot_type
 from gptlib.errors import InvalidValueError
-from gptlib.guid import Guid
-from gptlib.types import type_guid
+from gptlib.table.guid import Guid
+from gptlib.table.types import type_guid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

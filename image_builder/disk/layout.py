@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gptlib.errors import InvalidValueError, TableError
-from gptlib.partition import Partition as Entry
-from gptlib.table import Table
+from gptlib.table.partition import Partition as Entry
+from gptlib.table.table import Table
 from image_builder.definition.model import ALIGNMENT
 from image_builder.definition.size import format_size
 from image_builder.errors import DefinitionError

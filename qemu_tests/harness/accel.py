@@ -46,7 +46,7 @@ class Accelerator:
         return "host" if self.name == "kvm" else "qemu64,+rdrand"
 
     @property
-    def pace(self) -> float:
+    def slowdown(self) -> float:
         """How many times longer than on an idle machine things may take; deadlines are multiplied by it. At least 1."""
         return max(1.0, self.seconds / NOMINAL_SECONDS)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from qemu_tests.harness.bell import Bell
+    from qemu_tests.harness.notifier import Notifier
 
 TAIL_LINES = 15
 """How many lines an error shows."""
@@ -52,11 +52,11 @@ def _clean(line: str) -> str:
 class Console:
     """What a machine wrote on its serial port. One log may take the consoles of several runs, one after the other."""
 
-    def __init__(self, log: Path, bell: Bell) -> None:
+    def __init__(self, log: Path, notifier: Notifier) -> None:
         """``log`` is appended to."""
         self.log = log
         self._file = log.open("ab", buffering=0)
-        self._bell = bell
+        self._notifier = notifier
         self._splitter = LineSplitter()
         self._lines: list[str] = []
         self._seen = 0
@@ -72,14 +72,14 @@ class Console:
         """Take what arrived. Called by the reader."""
         self._file.write(data)
         self._lines += self._splitter.feed(data)
-        self._bell.ring()
+        self._notifier.ring()
 
     def end(self) -> None:
         """There will be no more. Called by the reader."""
         if self._splitter.partial:
             self._lines += self._splitter.feed(b"\n")
         self.ended = True
-        self._bell.ring()
+        self._notifier.ring()
 
     def annotate(self, text: str) -> None:
         """Write a line of the harness into the log, for whoever reads it by eye; nothing waits for it."""
@@ -127,7 +127,7 @@ class Console:
             interrupt()
             return None
 
-        found = self._bell.wait(look, seconds)
+        found = self._notifier.wait(look, seconds)
         if found is None:
             raise ConsoleTimeoutError(pattern, seconds, self.tail, self.log)
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gptlib import Disk, GptError, type_guid
-from gptlib.types import COREOS_USR
+from gptlib.table.types import COREOS_USR
 from qemu_tests.errors import DamagedTableError, JudgeError, JudgesDisagreeError, ToolFailedError
 from qemu_tests.harness.tools import run_tool
 

@@ -1,4 +1,4 @@
-"""What all machines share: accelerator, firmware, pace, and the folders for their files and logs."""
+"""What all machines share: accelerator, firmware, deadlines, and the folders for their files and logs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qemu_tests.harness.accel import probe
+from qemu_tests.harness.deadlines import Deadlines
 from qemu_tests.harness.firmware import find_firmware
 from qemu_tests.harness.hardware import Hardware
 from qemu_tests.harness.machine import Machine
-from qemu_tests.harness.pace import Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ class Lab:
     accelerator: Accelerator
     firmware: Firmware
     hardware: Hardware = field(default_factory=Hardware)
-    pace: Pace = field(default_factory=Pace)
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     @classmethod
     def open(cls, folder: Path, logs: Path | None = None, *, accelerator: Accelerator | None = None) -> Self:
@@ -42,7 +42,7 @@ class Lab:
         logs = logs or folder / "logs"
         for path in (folder, logs):
             path.mkdir(parents=True, exist_ok=True)
-        return cls(folder.resolve(), logs.resolve(), accelerator, firmware, pace=Pace(accelerator.pace))
+        return cls(folder.resolve(), logs.resolve(), accelerator, firmware, deadlines=Deadlines(accelerator.slowdown))
 
     def machine(self, name: str, image: Path, *, direct: DirectKernel | None = None) -> Machine:
         """A machine that is off, on a disk whose lowest layer is ``image``; that file is never written.

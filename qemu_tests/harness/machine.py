@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from qemu_tests.harness.console import Console
-    from qemu_tests.harness.control import Hello, Result
+    from qemu_tests.harness.control import Ready, Result
     from qemu_tests.harness.disk import Fault
     from qemu_tests.harness.hardware import DirectKernel, Wires
     from qemu_tests.harness.judges import Verdict
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qemu_tests.harness.power_cycle import Boundary
 
 BOOT_SECONDS, ORDER_SECONDS = 180.0, 180.0
-"""Base deadlines: what takes 10 s on an idle machine. ``Pace`` stretches them."""
+"""Base deadlines: what takes 10 s on an idle machine. ``Deadlines`` stretches them."""
 REBOOT_COMMAND, POWEROFF_COMMAND = "sync; reboot -f", "sync; poweroff -f"
 
 
@@ -146,13 +146,13 @@ class Machine:
         self.console.annotate(f"{self.name}: boot {self.boots}: {reason}")
 
     def _deadline(self, seconds: float | None, base: float) -> float:
-        return self._lab.pace.seconds(base) if seconds is None else seconds
+        return self._lab.deadlines.seconds(base) if seconds is None else seconds
 
-    def wait_for_hello(self, seconds: float | None = None) -> Hello:
+    def wait_until_ready(self, seconds: float | None = None) -> Ready:
         """Wait until a slot is up, healthy and marked good. Raises UnexpectedBoundaryError when it reboots before."""
-        hello = self._on("greet").wait_for_hello(self._deadline(seconds, BOOT_SECONDS))
-        self._lab.pace.observe_boot(time.monotonic() - self._begin)
-        return hello
+        ready = self._on("greet").wait_until_ready(self._deadline(seconds, BOOT_SECONDS))
+        self._lab.deadlines.observe_boot(time.monotonic() - self._begin)
+        return ready
 
     def wait_for_line(self, pattern: str, seconds: float | None = None) -> re.Match[str]:
         """Wait for a console line. Errors as ``Console.wait_for``."""

@@ -13,10 +13,10 @@ from qemu_tests.errors import (
     UnexpectedBoundaryError,
     WaitTimeoutError,
 )
-from qemu_tests.harness.bell import Bell
 from qemu_tests.harness.console import Console
 from qemu_tests.harness.control import ControlPort
 from qemu_tests.harness.hardware import Wires
+from qemu_tests.harness.notifier import Notifier
 from qemu_tests.harness.process import Process
 from qemu_tests.harness.qmp import Qmp
 from qemu_tests.harness.reader import Reader
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeVar
 
-    from qemu_tests.harness.control import Hello, Result
+    from qemu_tests.harness.control import Ready, Result
     from qemu_tests.harness.qmp import Event
 
     T = TypeVar("T")
@@ -54,7 +54,7 @@ class PowerCycle:
     def __init__(self, name: str, command: Callable[[Wires], Sequence[str]], stderr: Path, log: Path) -> None:
         """Start the command for the given wires, held before the first instruction; ``power_on`` lets it go."""
         self.name = name
-        self._bell = Bell()
+        self._notifier = Notifier()
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
         try:
             wires = Wires(*(sock.fileno() for sock in theirs))
@@ -68,13 +68,13 @@ class PowerCycle:
                 sock.close()
         monitor, serial, control = ours
         self._reader = Reader(name)
-        self.console = Console(log, self._bell)
-        self.control = ControlPort(lambda data: self._reader.send(control, data, QUIT_SECONDS), self._bell)
-        self.qmp = Qmp(monitor, self._reader, self._bell)
+        self.console = Console(log, self._notifier)
+        self.control = ControlPort(lambda data: self._reader.send(control, data, QUIT_SECONDS), self._notifier)
+        self.qmp = Qmp(monitor, self._reader, self._notifier)
         self._serial = serial
         self._reader.watch(serial, self.console.feed, self.console.end)
         self._reader.watch(control, self.control.feed, self.control.end)
-        self._reader.watch_end(self._process.pid, self._bell.ring)
+        self._reader.watch_end(self._process.pid, self._notifier.ring)
         self._since = 0
 
     def power_on(self) -> None:
@@ -125,7 +125,7 @@ class PowerCycle:
                 self._check_alive() if across else self._check_running(wanted)
             return found
 
-        found = self._bell.wait(look_and_check, seconds)
+        found = self._notifier.wait(look_and_check, seconds)
         if found is None:
             raise WaitTimeoutError(self.name, wanted, seconds, self.console.tail, self.console.log)
         return found
@@ -144,9 +144,9 @@ class PowerCycle:
         self._check_running("somebody who types")
         self._reader.send(self._serial, f"{text}\n".encode(), QUIT_SECONDS)
 
-    def wait_for_hello(self, seconds: float) -> Hello:
+    def wait_until_ready(self, seconds: float) -> Ready:
         """The greeting of the slot. Raises WaitTimeoutError, UnexpectedBoundaryError, MachineDiedError."""
-        return self._wait("greeting of the slot", self.control.take_hello, seconds)
+        return self._wait("greeting of the slot", self.control.take_ready, seconds)
 
     def order(self, command: str) -> int:
         """Give the guest an order and do not wait for it. Raises MachineDiedError and UnexpectedBoundaryError."""
@@ -154,12 +154,12 @@ class PowerCycle:
         return self.control.send(command)
 
     def run(self, command: str, seconds: float) -> Result:
-        """Run a shell command in the guest. Errors as ``wait_for_hello``."""
+        """Run a shell command in the guest. Errors as ``wait_until_ready``."""
         number = self.order(command)
         return self._wait(f"end of the order {command!r}", lambda: self.control.take_result(number), seconds)
 
     def wait_for_boundary(self, seconds: float) -> Boundary:
-        """The next end of a boot. The machine is held there: its disk can be looked at. Errors as ``wait_for_hello``."""
+        """The next end of a boot. The machine is held there: its disk can be looked at. Errors as ``wait_until_ready``."""
         boundary = self._wait("reboot", lambda: self.boundary, seconds, across=True)
         self._wait_until_still(seconds)
         return boundary

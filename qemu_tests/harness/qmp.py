@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from qemu.qmp import Message
 
-    from qemu_tests.harness.bell import Bell
+    from qemu_tests.harness.notifier import Notifier
     from qemu_tests.harness.reader import Reader
 
 COMMAND_SECONDS = 30.0
@@ -34,8 +34,8 @@ class Event:
 class Qmp:
     """A connection to a QEMU. Events are kept in ``events``, in order, from the first one on."""
 
-    def __init__(self, sock: socket.socket, reader: Reader, bell: Bell) -> None:
-        self._sock, self._reader, self._bell = sock, reader, bell
+    def __init__(self, sock: socket.socket, reader: Reader, notifier: Notifier) -> None:
+        self._sock, self._reader, self._notifier = sock, reader, notifier
         self._client = QMPClient()
         # The filter sees every event. What it refuses is not kept a second time in the client, which would keep it for ever.
         self._client.events.event_filter = self._collect
@@ -59,7 +59,7 @@ class Qmp:
     def _collect(self, message: Message) -> bool:
         data = message.get("data")
         self.events.append(Event(str(message["event"]), data if isinstance(data, dict) else {}))
-        self._bell.ring()
+        self._notifier.ring()
         return False
 
     async def _watch(self) -> None:
@@ -67,7 +67,7 @@ class Qmp:
         while self._client.runstate == Runstate.RUNNING:
             await self._client.runstate_changed()
         self.ended = True
-        self._bell.ring()
+        self._notifier.ring()
 
     def execute(
         self, command: str, arguments: Mapping[str, object] | None = None, *, seconds: float = COMMAND_SECONDS

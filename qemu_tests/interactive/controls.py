@@ -58,7 +58,7 @@ class Controls:
         cycle = self._cycle() if self.on else None
         how()
         if cycle is not None:
-            cycle._bell.ring()  # noqa: SLF001  # as in ``_cycle``
+            cycle._notifier.ring()  # noqa: SLF001  # as in ``_cycle``
         if self._watcher is not None:
             self._watcher.join()
             self._watcher = None

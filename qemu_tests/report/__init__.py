@@ -7,6 +7,6 @@ both forms; ``html`` draws it.
     lab = WatchedLab.over(Lab.open(folder), recorder)
     with lab.machine("appliance", image) as machine:
         machine.boot()
-        machine.wait_for_hello()
+        machine.wait_until_ready()
     write_report(recorder.run(), Path("report.html"))
 """

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gptlib import Disk, GptError
-from gptlib.types import is_slot_type
+from gptlib.table.types import is_slot_type
 from qemu_tests.report.model import Slot, Table
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from qemu_tests.harness.control import Hello, Result
+    from qemu_tests.harness.control import Ready, Result
     from qemu_tests.harness.judges import Verdict
     from qemu_tests.harness.power_cycle import Boundary
     from qemu_tests.report.recorder import Recorder
@@ -95,12 +95,12 @@ class WatchedMachine(Machine):
             self.lane.boot(str([*arguments, options.get("reason", "reboot")][0]), before=self._slots(), log=self.log)
         super().resume(*arguments, **options)
 
-    def wait_for_hello(self, *arguments: Any, **options: Any) -> Hello:  # noqa: ANN401
-        """As ``Machine.wait_for_hello``."""
+    def wait_until_ready(self, *arguments: Any, **options: Any) -> Ready:  # noqa: ANN401
+        """As ``Machine.wait_until_ready``."""
         with self._noticing():
-            hello = super().wait_for_hello(*arguments, **options)
-        self.lane.up(hello.label, hello.version)
-        return hello
+            ready = super().wait_until_ready(*arguments, **options)
+        self.lane.up(ready.label, ready.version)
+        return ready
 
     def wait_for_line(self, *arguments: Any, **options: Any) -> re.Match[str]:  # noqa: ANN401
         """As ``Machine.wait_for_line``."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from qemu_tests.harness.control import Hello
+    from qemu_tests.harness.control import Ready
     from qemu_tests.harness.disk import Fault
     from qemu_tests.harness.hardware import DirectKernel
     from qemu_tests.harness.machine import Machine
@@ -70,10 +70,10 @@ class Stage:
         self._console_mark = self.machine.console.mark()
         self.machine.resume(reason)
 
-    def up(self, expected: Expected) -> Hello:
+    def up(self, expected: Expected) -> Ready:
         """Wait for the greeting of this slot; its own tools, its os-release and the selector's decision agree on it."""
-        hello = self.machine.wait_for_hello()
-        self.check("the slot that greets", (expected.label, expected.version), (hello.label, hello.version))
+        ready = self.machine.wait_until_ready()
+        self.check("the slot that greets", (expected.label, expected.version), (ready.label, ready.version))
         self.check("selector's choice on the console", [(expected.label, expected.version)], self.selected())
         release = self.order("cat /etc/os-release")
         found = re.search(r'^VERSION="?([^"\s]*)', release, re.MULTILINE)
@@ -82,8 +82,8 @@ class Stage:
         self.check("label in decision.json", expected.label, decision["label"])
         self.check("tries left in decision.json", expected.tries, decision["tries"])
         left = f", {expected.tries} tries left when it started" if expected.tries else ""
-        self.tell(kinds.UP, f"{hello.label} is up with version {hello.version}{left}; healthy")
-        return hello
+        self.tell(kinds.UP, f"{ready.label} is up with version {ready.version}{left}; healthy")
+        return ready
 
     def selected(self) -> list[tuple[str, str]]:
         """Label and version of every slot that the selector of this boot chose, from the console."""

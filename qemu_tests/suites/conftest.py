@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.harness.hardware import DirectKernel
-from qemu_tests.harness.once import once
+from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.unpack import kernel_of
 from qemu_tests.story import scenes
 from qemu_tests.story.materials import GOOD, Materials, build_materials
@@ -37,7 +37,7 @@ def materials(slotboot_folder: Path) -> Materials:
     def build() -> dict[str, str]:
         return build_materials(DEFINITION, slotboot_folder / "built").to_json()
 
-    return Materials.from_json(once(slotboot_folder, "materials", build))
+    return Materials.from_json(shared_result(slotboot_folder, "materials", build))
 
 
 def observer(log: Path, recorder: Recorder) -> Callable[[Moment], None]:
@@ -63,7 +63,7 @@ def kernel(slotboot_folder: Path, materials: Materials) -> DirectKernel:
         found = kernel_of(materials.image, slotboot_folder / "kernel")
         return [str(found.kernel), str(found.initramfs), found.command_line]
 
-    kernel, initramfs, command_line = once(slotboot_folder, "kernel", take_out)
+    kernel, initramfs, command_line = shared_result(slotboot_folder, "kernel", take_out)
     return DirectKernel(Path(kernel), Path(initramfs), command_line)
 
 
@@ -89,4 +89,4 @@ def updated_disk(slotboot_folder: Path, slotboot_lab: Lab, slotboot_recorder: Re
             scenes.update(stage)
             return str(machine.disk.top)
 
-    return Path(once(slotboot_folder, "updated-disk", play))
+    return Path(shared_result(slotboot_folder, "updated-disk", play))

@@ -48,7 +48,7 @@ def test_a_power_cut_keeps_what_was_flushed_and_loses_what_was_not(
     machine = slotboot_machines(materials.image, "bench-power-cut")
     flushed, unflushed = free, free + BETWEEN
     machine.boot()
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     assert machine.run(write(flushed, "flushed", flush=True)).exit == 0
     assert machine.run(write(unflushed, "unflushed", flush=False)).exit == 0
     machine.power_cut()
@@ -62,7 +62,7 @@ def test_a_cut_at_a_sector_keeps_everything_before_it(
     machine = slotboot_machines(materials.image, "bench-cut-at")
     before, struck = free, free + BETWEEN
     machine.boot(faults=[CutAt(struck)])
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     machine.order(f"{write(before, 'before', flush=False)}; {write(struck, 'struck', flush=True)}")
     machine.wait_for_freeze()
     machine.power_cut()
@@ -75,7 +75,7 @@ def test_a_bad_sector_fails_each_time_and_nothing_else_does(
 ) -> None:
     machine = slotboot_machines(materials.image, "bench-bad-sector")
     machine.boot(faults=[BadSector(free)])
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     for _ in range(2):
         result = machine.run(write(free, "bad", flush=True))
         assert result.exit != 0

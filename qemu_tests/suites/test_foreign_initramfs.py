@@ -19,7 +19,7 @@ import pytest
 from gptlib import Disk
 from qemu_tests.harness.hardware import DirectKernel, Hardware
 from qemu_tests.harness.judges import find_problems
-from qemu_tests.harness.once import once
+from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.tools import run_tool
 from qemu_tests.suites.debian import build_in_debian
 from qemu_tests.suites.variants import kexec_variant, sealed_variant
@@ -84,7 +84,7 @@ def foreign(slotboot_folder: Path) -> Path:
         build_in_debian(PACKAGES, INSTALL, folder, folder)
         return str(folder)
 
-    return Path(once(slotboot_folder, "foreign", build))
+    return Path(shared_result(slotboot_folder, "foreign", build))
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +97,7 @@ def by_mkosi(slotboot_folder: Path) -> Path:
         run_tool("mkosi", "--directory", ROOT / "examples/mkosi", "--output-dir", output, "build")
         return str(output / "debian~bookworm")
 
-    return Path(once(slotboot_folder, "mkosi", build))
+    return Path(shared_result(slotboot_folder, "mkosi", build))
 
 
 GROWTH = 64 << 20
@@ -119,7 +119,7 @@ def takes_over_the_grown_disk(machine: Machine, kernel: DirectKernel) -> None:
     """The selector counts the try of USR-A and moves the backup of the table; the slot comes up and marks itself good."""
     machine.boot(kernel=kernel)
     machine.wait_for_line(r"bootselect: booting slot USR-A \(partition 2, version 1\), now 2/2/0")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     # sgdisk and cgpt find no problem any more.
     assert machine.judge().slots == {"USR-A": "2/0/1", "USR-B": "0/0/0"}
 
@@ -192,7 +192,7 @@ def test_a_sealed_slot_is_mounted_after_another_was_passed_over_in_the_initramfs
     machine = slotboot_machines(sealed, f"foreign-sealed-{tool.name}", ROOMY)
     machine.boot(kernel=tool.kernel(foreign, "bootselect.verity=required"))
     machine.wait_for_line("slot USR-B is marked bad and the next one is taken")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     # The kernel's name for it, or that of util-linux.
     assert re.search("^/dev/(dm-0|mapper/slot) / erofs ro", machine.run("cat /proc/mounts").output, re.MULTILINE)
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
@@ -205,7 +205,7 @@ def test_the_kernel_of_the_slot_is_started_by_the_initramfs_of(
     machine = slotboot_machines(kexec_variant(slotboot_folder).image, f"foreign-kexec-{tool.name}", ROOMY)
     machine.boot(kernel=tool.kernel(foreign, "bootselect.hand-over=kexec"))
     machine.wait_for_line("starting the kernel of slot USR-A")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     words = machine.run("cat /proc/cmdline").output.split()
     assert "slot=USR-A" in words
     assert tool.switch not in words

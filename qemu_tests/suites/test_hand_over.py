@@ -25,7 +25,7 @@ def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, slotboot_mac
     machine = slotboot_machines(variant.image, "kexec")
     machine.boot(medium=variant.update)
     machine.wait_for_line("^bootselect: starting the kernel of slot USR-A$")
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     words = machine.run("cat /proc/cmdline").output.split()
     assert "slot=USR-A" in words
     assert "second" not in words
@@ -33,7 +33,7 @@ def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, slotboot_mac
     machine.reboot()
     machine.resume()
     machine.wait_for_line(r"booting slot USR-B .* now 2/2/0")
-    assert machine.wait_for_hello().label == "USR-B"
+    assert machine.wait_until_ready().label == "USR-B"
     assert {"slot=USR-B", "second"} <= set(machine.run("cat /proc/cmdline").output.split())
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/1"}
 
@@ -41,7 +41,7 @@ def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, slotboot_mac
 def falls_back(machine: Machine, variant: Variant, symptom: str) -> None:
     """Version 2 is armed with one try, shows the symptom, and version 1 is back after a reset that nobody ordered."""
     machine.boot(medium=variant.update)
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     assert machine.run("updatectl install --tries 1 /dev/vdb").exit == 0
     machine.reboot()
     machine.resume("the only try")
@@ -49,7 +49,7 @@ def falls_back(machine: Machine, variant: Variant, symptom: str) -> None:
     assert machine.wait_for_boundary().kind == "reboot"
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
     machine.resume("nobody did anything")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
 
 
 def test_a_slot_that_hangs_is_reset_by_the_watchdog(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:

@@ -69,7 +69,7 @@ def test_a_slot_that_does_not_mount_is_passed_over_in_the_same_boot(
     machine = slotboot_machines(image, "unmountable")
     machine.boot()
     machine.wait_for_line("slot USR-B is marked bad and the next one is taken: .*cannot be mounted as erofs")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     assert machine.boots == 1
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
 
@@ -81,7 +81,7 @@ def test_an_unproven_slot_is_not_booted_from_a_disk_that_cannot_be_written(
     machine = slotboot_machines(image, "unwritable")
     machine.boot(faults=[BadSector(image.stat().st_size // 512 + BACKUP_HEADER)])
     machine.wait_for_line("nothing was written: .*Input/output error")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     assert "its try cannot be recorded" in machine.run("cat /run/bootselect/decision.json").output
 
 
@@ -115,7 +115,7 @@ def test_nothing_bootable_is_a_shell_that_says_what_helps_and_that_helps(
     assert machine.wait_for_boundary().kind == "reboot"
     assert machine.judge().slots == {"USR-A": "1/0/0", "USR-B": "2/0/1"}
     machine.resume()
-    assert machine.wait_for_hello().label == "USR-B"
+    assert machine.wait_until_ready().label == "USR-B"
 
 
 def test_the_last_resort_is_a_proven_slot_of_priority_0(
@@ -124,7 +124,7 @@ def test_the_last_resort_is_a_proven_slot_of_priority_0(
     machine = slotboot_machines(disk_with(USR_A=(0, 0, 1), USR_B=(2, 0, 0)), "last-resort")
     machine.boot()
     machine.wait_for_line("reason: last resort")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
 
 
 def test_what_grub_has_chosen_is_not_counted_again(
@@ -140,7 +140,7 @@ def test_what_grub_has_chosen_is_not_counted_again(
     machine = slotboot_machines(image, "grub-has-chosen")
     machine.boot(kernel=direct)
     machine.wait_for_line("now 2/2/0")
-    assert machine.wait_for_hello().label == "USR-B"
+    assert machine.wait_until_ready().label == "USR-B"
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/1"}
 
 
@@ -200,21 +200,21 @@ def test_the_command_line_settles_which_of_two_clones_it_is(
     machine = slotboot_machines(image, "clone-named")
     machine.boot(medium=image, kernel=direct)
     machine.wait_for_line("disk /dev/vda: boot-disk=/dev/vda")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
 
 
 def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
     sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed")
     machine.boot(medium=sealed.update)
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     assert "/dev/dm-0 / erofs ro" in machine.run("cat /proc/mounts").output
     # Without the selector's word the active slot is found through device-mapper.
     assert '"active": 2' in machine.run("mv /run/bootselect /run/elsewhere; bootselect status --json").output
     assert machine.run("mv /run/elsewhere /run/bootselect; updatectl install --tries 1 /dev/vdb").exit == 0
     machine.reboot()
     machine.resume()
-    assert machine.wait_for_hello().label == "USR-B"
+    assert machine.wait_until_ready().label == "USR-B"
 
 
 def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
@@ -223,13 +223,13 @@ def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
     sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed-proven")
     machine.boot(medium=sealed.update)
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     assert machine.run("updatectl install /dev/vdb && bootselect mark-good --slot USR-B").exit == 0
     machine.power_off()
     machine.disk.write_zeros(slot_place(sealed.image, "USR-B") + (1 << 20), 6 << 20)
     machine.boot()
     machine.wait_for_line("slot USR-B is marked bad and the next one is taken")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     assert machine.boots == 2
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
 
@@ -240,7 +240,7 @@ def test_a_sealed_slot_that_was_changed_takes_its_tries_and_falls_back(
     sealed = sealed_variant(slotboot_folder)
     machine = slotboot_machines(sealed.image, "sealed-changed")
     machine.boot(medium=sealed.update)
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     assert machine.run("updatectl install --tries 2 /dev/vdb").exit == 0
     machine.power_off()
     # Everything behind the first MiB of the file system: its superblock stays.
@@ -251,7 +251,7 @@ def test_a_sealed_slot_that_was_changed_takes_its_tries_and_falls_back(
         assert machine.wait_for_boundary().kind == "reboot"
         assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": f"2/{left}/0"}
         machine.resume()
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
 
 
 def test_of_three_slots_the_best_one_that_works_is_booted(
@@ -269,7 +269,7 @@ def test_of_three_slots_the_best_one_that_works_is_booted(
     machine.boot(medium=variant.update)
     for label in ("USR-B", "USR-C"):
         machine.wait_for_line(f"slot {label} is marked bad and the next one is taken")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "3/0/0", "USR-C": "2/0/0"}
     # With two passive slots the update has to be told which; it is armed above the others.
     assert machine.run("updatectl install /dev/vdb").exit == 1
@@ -277,4 +277,4 @@ def test_of_three_slots_the_best_one_that_works_is_booted(
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0", "USR-C": "3/3/0"}
     machine.reboot()
     machine.resume()
-    assert machine.wait_for_hello().label == "USR-C"
+    assert machine.wait_until_ready().label == "USR-C"

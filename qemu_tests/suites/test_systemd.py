@@ -11,7 +11,7 @@ import pytest
 
 from image_builder.api import build_image, load_definition
 from qemu_tests.harness.hardware import Hardware
-from qemu_tests.harness.once import once
+from qemu_tests.harness.shared import shared_result
 from qemu_tests.suites.debian import build_in_debian
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def debian_slot(slotboot_folder: Path) -> Path:
         build_in_debian(PACKAGES, INSTALL, folder, slot)
         return str(slot)
 
-    return Path(once(slotboot_folder, "debian-slot", build))
+    return Path(shared_result(slotboot_folder, "debian-slot", build))
 
 
 def with_debian_in_b(slot: Path, folder: Path, *, tries: int, cmdline: str = "") -> Path:
@@ -99,5 +99,5 @@ def test_a_slot_whose_required_check_fails_reboots_itself_and_falls_back(
     assert machine.wait_for_boundary(180).kind == "reboot"
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
     machine.resume("nobody did anything")
-    assert machine.wait_for_hello().label == "USR-A"
+    assert machine.wait_until_ready().label == "USR-A"
     assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/0"}

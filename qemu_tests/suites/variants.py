@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from image_builder.api import build_artifact, build_image, load_definition
 from image_builder.definition.identity import derived_guid
-from qemu_tests.harness.once import once
+from qemu_tests.harness.shared import shared_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def build_variant(
         medium = build_artifact(following, target, version="2", behaviour=behaviour).medium
         return [str(build_image(definition, target, version="1").path), str(medium)]
 
-    image, medium = once(folder, f"variant-{name}", build)
+    image, medium = shared_result(folder, f"variant-{name}", build)
     return Variant(Path(image), Path(medium))
 
 

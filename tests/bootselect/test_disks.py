@@ -14,7 +14,7 @@ from bootselect.initramfs.config import parse_config
 from bootselect.initramfs.disks import Candidate, choose_disk, disk_of, loader_partuuid, scan
 from bootselect.slots import slot_type
 from gptlib import Disk
-from tests.gptlib.test_md import SUPERBLOCKS
+from tests.gptlib.read.test_md import SUPERBLOCKS
 from tests.support import run_tool
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from bootselect.cli.main import main
-from gptlib.findings import ERROR, WARNING, Finding
+from gptlib.read.findings import ERROR, WARNING, Finding
 from tests.documentation import ROOT, table
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ def names(source: str) -> tuple[set[str], set[str]]:
 
 
 def test_an_import_inside_a_function_is_found() -> None:
-    assert names("def f():\n    import gptlib.table, os\n") == ({"gptlib.table", "os"}, set())
+    assert names("def f():\n    import gptlib.table.table, os\n") == ({"gptlib.table.table", "os"}, set())
 
 
 def test_what_is_imported_from_a_package_may_be_a_module() -> None:
-    assert names("from gptlib import table") == ({"gptlib"}, {"gptlib.table"})
+    assert names("from gptlib import table") == ({"gptlib"}, {"gptlib.table.table"})
 
 
 def test_a_star_is_no_module() -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from bootselect.policy import CGPT_NEXT, POLICIES, Slot, eligible
 from bootselect.simulation import DIES, GOOD, UNUSABLE, attempt
-from gptlib.attributes import Attributes
+from gptlib.table.attributes import Attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,7 +19,7 @@ from bootselect.status import ARMED, BAD, EMPTY, LAST_RESORT, ROLLED_BACK, TRYIN
 from bootselect.status import GOOD as PROVEN
 from bootselect.verify import slot_findings
 from gptlib import Attributes, Disk, Guid, Partition, Table
-from gptlib.findings import ERROR
+from gptlib.read.findings import ERROR
 from tests.bootselect.test_model import all_states
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bootselect.policy import CGPT_NEXT, CHROMEOS, GPTPRIO, Slot, choose
-from gptlib.attributes import Attributes
+from gptlib.table.attributes import Attributes
 
 PTS = tuple[int, int, int]
 

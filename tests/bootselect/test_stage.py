@@ -140,7 +140,7 @@ def test_every_staged_module_is_imported_by_the_staged_interpreter_alone(tree: T
 
 def test_every_import_of_any_function_succeeds_in_the_staged_interpreter_alone(tree: Tree) -> None:
     work = statements(tree)
-    lazy = {"from gptlib.remnants import find_remnants", "from bootselect.initramfs import verity"}
+    lazy = {"from gptlib.write.stale_headers import find_stale_headers", "from bootselect.initramfs import verity"}
     assert lazy <= {statement for _, statement in work}
     assert problems(tree, work) == []
 
@@ -213,7 +213,7 @@ def append(path: Path, text: str) -> None:
 
 
 def test_what_a_function_starts_to_import_is_staged_with_all_it_needs(checkout: Path, tmp_path: Path) -> None:
-    append(checkout / "gptlib/kernel.py", "def later() -> None:\n    from bootselect.initramfs import fresh\n")
+    append(checkout / "gptlib/linux/kernel.py", "def later() -> None:\n    from bootselect.initramfs import fresh\n")
     (checkout / "bootselect/initramfs/fresh.py").write_text(
         "def f(data):\n    import sched\n    data.decode('koi8-r')\n"
     )
@@ -222,12 +222,12 @@ def test_what_a_function_starts_to_import_is_staged_with_all_it_needs(checkout: 
 
 
 def test_a_module_that_was_renamed_is_followed(checkout: Path, tmp_path: Path) -> None:
-    (checkout / "gptlib/remnants.py").rename(checkout / "gptlib/leftovers.py")
+    (checkout / "gptlib/write/stale_headers.py").rename(checkout / "gptlib/leftovers.py")
     for path in (checkout / "gptlib").glob("*.py"):
-        path.write_text(path.read_text().replace("gptlib.remnants", "gptlib.leftovers"))
+        path.write_text(path.read_text().replace("gptlib.write.stale_headers", "gptlib.leftovers"))
     tree = staged_tree(tmp_path / "initramfs", checkout)
     assert "gptlib.leftovers" in tree.modules
-    assert "gptlib.remnants" not in tree.modules
+    assert "gptlib.write.stale_headers" not in tree.modules
 
 
 def refusal(*arguments: str | Path, checkout: Path = ROOT, flags: tuple[str, ...] = (), code: int = 1) -> str:

@@ -11,10 +11,10 @@ from bootselect import verbs
 from bootselect.policy import CHROMEOS, GPTPRIO
 from bootselect.simulation import DIES, GOOD, UNHEALTHY, UNUSABLE, simulate
 from bootselect.slots import slot_type, slots_of
-from gptlib.attributes import Attributes
-from gptlib.guid import Guid
-from gptlib.partition import Partition
-from gptlib.table import Table
+from gptlib.table.attributes import Attributes
+from gptlib.table.guid import Guid
+from gptlib.table.partition import Partition
+from gptlib.table.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from tests.support import run_tool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gptlib.table import Table
+    from gptlib.table.table import Table
     from tests.support import PTS, SlotImage
 
 USR = slot_type("coreos-usr")

@@ -1,6 +1,6 @@
 """Where an operation may write, worked out from the bytes of a disk with struct and zlib alone.
 
-The rule of ``gptlib.placement`` once more, in other words and without a line of its code: what both say is true.
+The rule of ``gptlib.write.placement`` once more, in other words and without a line of its code: what both say is true.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from gptlib import Disk, Partition, Table
 from gptlib.cli.main import main
 from gptlib.dump import MAGIC, Dump, DumpError, dump_text, parse_dump
 from tests.gptlib.handmade import Entry, Gpt
+from tests.gptlib.read.test_state import GEOMETRIES
 from tests.gptlib.readers import tool
 from tests.gptlib.tables import blank, examples, partition_sets, table_of
-from tests.gptlib.test_reading import GEOMETRIES
 
 if TYPE_CHECKING:
     from pathlib import Path

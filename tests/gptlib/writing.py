@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from gptlib.plan import Epoch
+    from gptlib.write.plan import Epoch
 
 
 GPT = Gpt()

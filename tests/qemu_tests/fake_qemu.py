@@ -33,7 +33,7 @@ def qmp(message: dict[str, Any]) -> None:
 def start() -> None:
     number = next(boots)
     os.write(SERIAL, b"slotboot: booted slot=FAKE version=%d\n" % number)
-    os.write(CONTROL, b"hello FAKE %d id-%d\n" % (number, number))
+    os.write(CONTROL, b"ready FAKE %d id-%d\n" % (number, number))
 
 
 def shut_down(reason: str) -> None:

@@ -87,8 +87,8 @@ def test_no_qemu_is_an_error_that_names_the_package(monkeypatch: pytest.MonkeyPa
 
 
 def test_deadlines_stretch_on_a_slow_machine_and_never_shrink() -> None:
-    assert Accelerator("tcg", "", 0.1).pace == 1
-    assert Accelerator("tcg", "", 1.8).pace == pytest.approx(3)
+    assert Accelerator("tcg", "", 0.1).slowdown == 1
+    assert Accelerator("tcg", "", 1.8).slowdown == pytest.approx(3)
 
 
 def test_a_guest_has_random_numbers_from_the_start() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.errors import ConsoleClosedError, ConsoleTimeoutError
-from qemu_tests.harness.bell import Bell
 from qemu_tests.harness.console import TAIL_LINES, Console, LineSplitter
+from qemu_tests.harness.notifier import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
-    with Console(tmp_path / "machine.console.log", Bell()) as console:
+    with Console(tmp_path / "machine.console.log", Notifier()) as console:
         yield console
 
 
@@ -97,7 +97,7 @@ def test_a_line_that_has_arrived_wins_over_other_news(console: Console) -> None:
 def test_the_log_holds_every_byte_in_order(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for run in (b"first\x1b[0m\r\n", b"second\xff\r\n"):
-        with Console(log, Bell()) as console:
+        with Console(log, Notifier()) as console:
             console.annotate("boot")
             console.feed(run)
     assert log.read_bytes() == (

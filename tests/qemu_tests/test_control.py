@@ -7,12 +7,12 @@ import base64
 import pytest
 
 from qemu_tests.errors import ControlProtocolError
-from qemu_tests.harness.bell import Bell
-from qemu_tests.harness.control import ControlPort, Hello, Result, parse_line
+from qemu_tests.harness.control import ControlPort, Ready, Result, parse_line
+from qemu_tests.harness.notifier import Notifier
 
 
 def test_the_lines_of_the_guest() -> None:
-    assert parse_line("hello USR-A 1 0e5b") == Hello("USR-A", "1", "0e5b")
+    assert parse_line("ready USR-A 1 0e5b") == Ready("USR-A", "1", "0e5b")
     # "hi" and a new line, as coreutils' base64 encodes them
     assert parse_line("done 7 3 aGkK") == (7, Result(3, "hi\n"))
     assert parse_line("done 7 0 ") == (7, Result(0, ""))
@@ -25,10 +25,10 @@ def test_output_that_is_no_text_is_still_a_result() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "hello", "hello USR-A 1", "hello  1 x", "done", "done x 0 aGk=", "done 1 -1 aGk=", "done 1 0 a a", "login:"],
+    ["", "ready", "ready USR-A 1", "ready  1 x", "done", "done x 0 aGk=", "done 1 -1 aGk=", "done 1 0 a a", "login:"],
 )
 def test_any_other_line_is_refused_by_name(line: str) -> None:
-    with pytest.raises(ControlProtocolError, match="expected 'hello LABEL VERSION BOOT-ID' or"):
+    with pytest.raises(ControlProtocolError, match="expected 'ready LABEL VERSION BOOT-ID' or"):
         parse_line(line)
 
 
@@ -40,7 +40,7 @@ def test_output_that_is_no_base64_is_refused() -> None:
 class Port:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
-        self.port = ControlPort(self.sent.append, Bell())
+        self.port = ControlPort(self.sent.append, Notifier())
 
 
 def test_an_order_goes_out_as_one_line_whatever_is_in_it() -> None:
@@ -67,21 +67,21 @@ def test_a_result_belongs_to_its_order_and_is_taken_once() -> None:
 
 def test_a_greeting_is_taken_once() -> None:
     port = Port().port
-    port.feed(b"hello USR-A 1 x\r\n")
-    assert port.take_hello() == Hello("USR-A", "1", "x")
-    assert port.take_hello() is None
+    port.feed(b"ready USR-A 1 x\r\n")
+    assert port.take_ready() == Ready("USR-A", "1", "x")
+    assert port.take_ready() is None
 
 
 def test_after_a_reboot_the_old_greeting_and_half_a_line_mean_nothing() -> None:
     port = Port().port
-    port.feed(b"hello USR-A 1 x\ndone 1 0 aG")
+    port.feed(b"ready USR-A 1 x\ndone 1 0 aG")
     port.forget()
-    port.feed(b"hello USR-B 2 y\n")
-    assert port.take_hello() == Hello("USR-B", "2", "y")
+    port.feed(b"ready USR-B 2 y\n")
+    assert port.take_ready() == Ready("USR-B", "2", "y")
 
 
 def test_a_line_that_is_not_understood_is_reported_to_whoever_waits() -> None:
     port = Port().port
     port.feed(b"sh: base64: not found\nhello USR-A 1 x\n")
     with pytest.raises(ControlProtocolError, match="sh: base64: not found"):
-        port.take_hello()
+        port.take_ready()

@@ -6,7 +6,7 @@ import itertools
 import json
 from pathlib import Path
 
-from qemu_tests.harness import by_hand, hardware
+from qemu_tests.harness import command, hardware
 from qemu_tests.harness.accel import Accelerator
 from qemu_tests.harness.disk import BadSector, CutAt
 from qemu_tests.harness.firmware import Firmware
@@ -66,13 +66,13 @@ def test_nothing_is_in_the_machine_that_was_not_asked_for() -> None:
 
 
 def test_by_hand_a_comma_in_a_path_is_no_option() -> None:
-    argv = by_hand.command(Path("/tmp/a, b.raw"), "raw", TCG, FIRMWARE)  # noqa: S108
+    argv = command.command(Path("/tmp/a, b.raw"), "raw", TCG, FIRMWARE)  # noqa: S108
     assert ("-drive", "if=none,id=disk,format=raw,file=/tmp/a,, b.raw") in pairs(argv)
     assert ("-display", "none") in pairs(argv)
 
 
 def test_by_hand_writes_can_be_thrown_away_and_an_update_be_at_hand() -> None:
-    argv = by_hand.command(
+    argv = command.command(
         Path("/i.raw"), "raw", TCG, FIRMWARE, update=(Path("/u.update"), "raw"), snapshot=True, graphic=True
     )
     assert ("-drive", "if=none,id=disk,format=raw,snapshot=on,file=/i.raw") in pairs(argv)

@@ -13,11 +13,11 @@ import pytest
 from qemu_tests.errors import DamagedTableError, ImageError, MachineStateError
 from qemu_tests.harness import hardware
 from qemu_tests.harness.accel import Accelerator
-from qemu_tests.harness.control import Hello, Result
+from qemu_tests.harness.control import Ready, Result
+from qemu_tests.harness.deadlines import NOMINAL_BOOT_SECONDS, Deadlines
 from qemu_tests.harness.firmware import Firmware
 from qemu_tests.harness.hardware import DirectKernel
 from qemu_tests.harness.lab import Lab
-from qemu_tests.harness.pace import NOMINAL_BOOT_SECONDS, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,16 +66,16 @@ def test_somebody_can_type_on_the_console(machine: Machine) -> None:
 def test_a_life_of_reboots_and_power_cuts(machine: Machine, tmp_path: Path) -> None:
     assert machine.state == "off"
     machine.boot()
-    assert machine.wait_for_hello() == Hello("FAKE", "1", "id-1")
+    assert machine.wait_until_ready() == Ready("FAKE", "1", "id-1")
     assert machine.run("uname") == Result(0, "uname")
     assert machine.reboot().kind == "reboot"
     assert machine.state == "held"
     machine.resume("second try")
-    assert machine.wait_for_hello() == Hello("FAKE", "2", "id-2")
+    assert machine.wait_until_ready() == Ready("FAKE", "2", "id-2")
     machine.power_cut()
     assert machine.state == "off"
     machine.boot(reason="power is back")
-    assert machine.wait_for_hello() == Hello("FAKE", "1", "id-1")
+    assert machine.wait_until_ready() == Ready("FAKE", "1", "id-1")
     machine.power_off()
     assert machine.state == "off"
     assert machine.boots == 3
@@ -99,7 +99,7 @@ def test_the_judges_read_a_machine_that_runs_is_held_or_is_off(machine: Machine)
     slots = {"USR-A": "1/0/1", "USR-B": "2/3/0"}
     assert machine.judge().slots == slots
     machine.boot()
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     assert machine.judge().slots == slots
     machine.reboot()
     assert machine.judge().slots == slots
@@ -117,7 +117,7 @@ def test_the_judges_see_damage_between_two_boots(machine: Machine) -> None:
 def test_what_a_state_does_not_allow_is_refused(machine: Machine) -> None:
     for act, wanted in (
         (machine.power_cut, "lose power"),
-        (machine.wait_for_hello, "greet"),
+        (machine.wait_until_ready, "greet"),
         (machine.wait_for_boundary, "reboot"),
         (machine.wait_for_freeze, "freeze"),
         (machine.power_off, "be switched off"),
@@ -130,7 +130,7 @@ def test_what_a_state_does_not_allow_is_refused(machine: Machine) -> None:
         machine.boot()
     with pytest.raises(MachineStateError, match="cannot resume: it is on"):
         machine.resume()
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     machine.reboot()
     with pytest.raises(MachineStateError, match="cannot take an order: it is held"):
         machine.run("true")
@@ -138,7 +138,7 @@ def test_what_a_state_does_not_allow_is_refused(machine: Machine) -> None:
 
 def test_without_uefi_there_is_one_boot_only(machine: Machine, tmp_path: Path) -> None:
     machine.boot(kernel=DirectKernel(tmp_path / "linux", tmp_path / "initrd", "gpt quiet"))
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     machine.reboot()
     with pytest.raises(MachineStateError, match="started without UEFI firmware"):
         machine.resume()
@@ -188,8 +188,8 @@ def test_two_machines_cannot_have_one_name(machine: Machine, lab: Lab, image: Sl
 
 
 def test_deadlines_stretch_when_boots_are_slow_and_never_shrink() -> None:
-    pace = Pace(0.5)
-    assert pace.seconds(10) == 10
-    pace.observe_boot(NOMINAL_BOOT_SECONDS * 3)
-    pace.observe_boot(1)
-    assert pace.seconds(10) == 30
+    deadlines = Deadlines(0.5)
+    assert deadlines.seconds(10) == 10
+    deadlines.observe_boot(NOMINAL_BOOT_SECONDS * 3)
+    deadlines.observe_boot(1)
+    assert deadlines.seconds(10) == 30

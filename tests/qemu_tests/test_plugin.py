@@ -14,7 +14,7 @@ from qemu_tests.report.files import read_run
 TEST = """
 def test_one(slotboot_machine):
     slotboot_machine.boot()
-    slotboot_machine.wait_for_hello()
+    slotboot_machine.wait_until_ready()
 
 def test_two(slotboot_machines, tmp_path):
     image = tmp_path / "disk.raw"
@@ -74,7 +74,7 @@ def image(tmp_path):
 def test_boots(slotboot_machines, image, number):
     machine = slotboot_machines(image, f"m{number}")
     machine.boot()
-    machine.wait_for_hello()
+    machine.wait_until_ready()
     machine.power_cut()
     assert number != 3, "told to fail"
 
@@ -87,7 +87,7 @@ def kept(slotboot_lab, tmp_path_factory):
 
 def test_first(kept):
     kept.boot()
-    kept.wait_for_hello()
+    kept.wait_until_ready()
 
 def test_second(kept, slotboot_recorder):
     from qemu_tests.report.model import Verdict

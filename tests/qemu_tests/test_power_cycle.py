@@ -20,7 +20,7 @@ from qemu_tests.errors import (
     UnexpectedBoundaryError,
     WaitTimeoutError,
 )
-from qemu_tests.harness.control import Hello, Result
+from qemu_tests.harness.control import Ready, Result
 from qemu_tests.harness.hardware import bench_arguments
 from qemu_tests.harness.power_cycle import Boundary, PowerCycle
 
@@ -65,32 +65,32 @@ def test_nothing_runs_before_the_power_is_on(make: Callable[..., PowerCycle]) ->
 
 
 def test_a_slot_greets_and_takes_orders(cycle: PowerCycle) -> None:
-    assert cycle.wait_for_hello(SOON) == Hello("FAKE", "1", "id-1")
+    assert cycle.wait_until_ready(SOON) == Ready("FAKE", "1", "id-1")
     assert cycle.run("say", SOON) == Result(0, "say")
 
 
 def test_a_reboot_is_held_until_it_is_resumed(cycle: PowerCycle) -> None:
-    cycle.wait_for_hello(SOON)
+    cycle.wait_until_ready(SOON)
     cycle.order("reboot -f")
     assert cycle.wait_for_boundary(SOON) == Boundary("reboot")
     assert str(cycle.boundary) == "the guest rebooted"
     cycle.resume()
     assert cycle.boundary is None
-    assert cycle.wait_for_hello(SOON) == Hello("FAKE", "2", "id-2")
+    assert cycle.wait_until_ready(SOON) == Ready("FAKE", "2", "id-2")
 
 
 def test_switching_off_is_another_kind_of_boundary(cycle: PowerCycle) -> None:
-    cycle.wait_for_hello(SOON)
+    cycle.wait_until_ready(SOON)
     cycle.order("poweroff -f")
     assert str(cycle.wait_for_boundary(SOON)) == "the guest switched itself off"
 
 
 def test_a_reboot_ends_the_wait_for_something_else(cycle: PowerCycle) -> None:
-    cycle.wait_for_hello(SOON)
+    cycle.wait_until_ready(SOON)
     with pytest.raises(UnexpectedBoundaryError, match="m1: the guest rebooted while waiting for end of the order"):
         cycle.run("reboot", SOON)
     with pytest.raises(UnexpectedBoundaryError, match="while waiting for greeting"):
-        cycle.wait_for_hello(SOON)
+        cycle.wait_until_ready(SOON)
     with pytest.raises(UnexpectedBoundaryError, match="while waiting for a line with 'healthy'"):
         cycle.wait_for_line("healthy", SOON)
     with pytest.raises(UnexpectedBoundaryError, match="while waiting for an order"):
@@ -98,12 +98,12 @@ def test_a_reboot_ends_the_wait_for_something_else(cycle: PowerCycle) -> None:
 
 
 def test_the_death_of_qemu_ends_every_wait_and_shows_its_last_words(cycle: PowerCycle) -> None:
-    cycle.wait_for_hello(SOON)
+    cycle.wait_until_ready(SOON)
     with pytest.raises(MachineDiedError) as caught:
         cycle.run("die", SOON)
     assert caught.value.line == "machine m1: QEMU exited with 3, and said: qemu: something broke"
     assert "    | last words" in str(caught.value)
-    for wait in (cycle.wait_for_hello, cycle.wait_for_boundary, lambda seconds: cycle.wait_for_line("x", seconds)):
+    for wait in (cycle.wait_until_ready, cycle.wait_for_boundary, lambda seconds: cycle.wait_for_line("x", seconds)):
         with pytest.raises(MachineDiedError):
             wait(SOON)
     with pytest.raises(MachineDiedError):
@@ -111,10 +111,10 @@ def test_the_death_of_qemu_ends_every_wait_and_shows_its_last_words(cycle: Power
 
 
 def test_a_qemu_that_is_killed_ends_the_wait_too(cycle: PowerCycle) -> None:
-    cycle.wait_for_hello(SOON)
+    cycle.wait_until_ready(SOON)
     os.kill(cycle.pid, signal.SIGKILL)
     with pytest.raises(MachineDiedError, match="QEMU was killed by SIGKILL"):
-        cycle.wait_for_hello(SOON)
+        cycle.wait_until_ready(SOON)
 
 
 def test_a_qemu_that_refuses_to_start_says_why(make: Callable[..., PowerCycle]) -> None:
@@ -125,9 +125,9 @@ def test_a_qemu_that_refuses_to_start_says_why(make: Callable[..., PowerCycle]) 
 
 
 def test_every_wait_has_its_deadline(cycle: PowerCycle) -> None:
-    cycle.wait_for_hello(SOON)
+    cycle.wait_until_ready(SOON)
     with pytest.raises(WaitTimeoutError, match="m1: no greeting of the slot within 0 s"):
-        cycle.wait_for_hello(0.01)
+        cycle.wait_until_ready(0.01)
     with pytest.raises(WaitTimeoutError, match="no end of the order 'hang'"):
         cycle.run("hang", 0.01)
     with pytest.raises(WaitTimeoutError, match="no reboot"):
@@ -139,7 +139,7 @@ def test_every_wait_has_its_deadline(cycle: PowerCycle) -> None:
 
 
 def test_nonsense_on_the_control_port_is_shown(cycle: PowerCycle) -> None:
-    cycle.wait_for_hello(SOON)
+    cycle.wait_until_ready(SOON)
     with pytest.raises(ControlProtocolError, match="the guest sent 'login: '"):
         cycle.run("nonsense", SOON)
 

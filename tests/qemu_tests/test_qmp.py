@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.errors import QmpClosedError, QmpTimeoutError
-from qemu_tests.harness.bell import Bell
+from qemu_tests.harness.notifier import Notifier
 from qemu_tests.harness.qmp import Event, Qmp
 from qemu_tests.harness.reader import Reader
 
@@ -35,7 +35,7 @@ def server() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_a_server_that_says_nothing_is_given_up(reader: Reader, server: tuple[socket.socket, socket.socket]) -> None:
-    qmp = Qmp(server[0], reader, Bell())
+    qmp = Qmp(server[0], reader, Notifier())
     with pytest.raises(QmpTimeoutError, match="no answer to the greeting within 0 s"):
         qmp.connect(0.05)
 
@@ -48,21 +48,21 @@ def test_a_server_that_is_no_qemu_is_refused(
 ) -> None:
     server[1].sendall(words)
     server[1].shutdown(socket.SHUT_WR)
-    qmp = Qmp(server[0], reader, Bell())
+    qmp = Qmp(server[0], reader, Notifier())
     with pytest.raises(QmpClosedError, match="closed during the greeting"):
         qmp.connect()
 
 
 def test_events_are_kept_from_the_first_one_on(reader: Reader, server: tuple[socket.socket, socket.socket]) -> None:
-    bell = Bell()
-    qmp = Qmp(server[0], reader, bell)
+    notifier = Notifier()
+    qmp = Qmp(server[0], reader, notifier)
     server[1].sendall(GREETING + b'{"return": {}}\n')
     server[1].sendall(b'{"event": "RESUME", "timestamp": {}}\n')
     server[1].sendall(b'{"event": "SHUTDOWN", "data": {"reason": "guest-reset"}, "timestamp": {}}\n')
     qmp.connect()
-    assert bell.wait(lambda: len(qmp.events) == 2 or None, 30)
+    assert notifier.wait(lambda: len(qmp.events) == 2 or None, 30)
     assert qmp.events == [Event("RESUME", {}), Event("SHUTDOWN", {"reason": "guest-reset"})]
     server[1].close()
-    assert bell.wait(lambda: qmp.ended or None, 30)
+    assert notifier.wait(lambda: qmp.ended or None, 30)
     qmp.close()
     qmp.close()

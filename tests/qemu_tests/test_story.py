@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from qemu_tests.errors import StoryError
-from qemu_tests.harness.control import Hello, Result
+from qemu_tests.harness.control import Ready, Result
 from qemu_tests.harness.judges import Verdict
 from qemu_tests.story import scenes
 from qemu_tests.story.materials import Materials
@@ -45,15 +45,15 @@ class FakeMachine:
     def __init__(self, log: Path) -> None:
         self.log = log
         self.console = FakeConsole()
-        self.hello = Hello("USR-B", "2", "id")
+        self.ready = Ready("USR-B", "2", "id")
         self.verdict = Verdict({"USR-A": "1/0/1", "USR-B": "2/0/1"}, ())
         self.answers = {
             "cat /etc/os-release": Result(0, 'NAME="x"\nVERSION="2"\nVERSION_ID=2\n'),
             "cat /run/bootselect/decision.json": Result(0, json.dumps({"label": "USR-B", "tries": 2})),
         }
 
-    def wait_for_hello(self) -> Hello:
-        return self.hello
+    def wait_until_ready(self) -> Ready:
+        return self.ready
 
     def run(self, command: str, _seconds: float | None) -> Result:
         return self.answers[command]
@@ -107,7 +107,7 @@ def test_the_running_system_must_agree_with_its_greeting(play: Play, command: st
 
 
 def test_the_wrong_slot_is_noticed(play: Play) -> None:
-    play.machine.hello = Hello("USR-A", "1", "id")
+    play.machine.ready = Ready("USR-A", "1", "id")
     with pytest.raises(StoryError, match="the slot that greets: expected"):
         play.stage.up(UP)
 

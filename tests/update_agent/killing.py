@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 # Everything that a run loads, so that a fork starts with the work at once.
 import bootselect.active
 import bootselect.cli.target
-import gptlib.check
 import gptlib.disk
-import gptlib.priorities
+import gptlib.read.checks
+import gptlib.table.priorities
 import update_agent
 import update_agent.cli
 from update_agent.entry import main

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from bootselect.cli.main import main as bootselect
 from gptlib.disk import Disk
-from gptlib.nodes import NoNodeError
+from gptlib.linux.nodes import NoNodeError
 from tests.gptlib.handmade import Entry
 from tests.loopdev import loop, needs_loop
 from tests.support import run_tool
@@ -199,7 +199,9 @@ def test_a_node_that_is_another_device_is_not_opened(disks: Path, monkeypatch: p
         dev.mkdir()
         name = Path(device).name
         os.mknod(dev / f"{name}p2", 0o60600, Path(f"{device}p1").stat().st_rdev)
-        monkeypatch.setattr("gptlib.nodes.partition_node.__kwdefaults__", {"sysfs": "/sys/dev/block", "dev": str(dev)})
+        monkeypatch.setattr(
+            "gptlib.linux.nodes.partition_node.__kwdefaults__", {"sysfs": "/sys/dev/block", "dev": str(dev)}
+        )
         with pytest.raises(NoNodeError, match=f"{dev}/{name}p2 is not it"):
             open_slot(disk, disk.table(), B)
 

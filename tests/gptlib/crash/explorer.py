@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from gptlib import Disk, type_guid
-from gptlib.priorities import next_root
+from gptlib.table.priorities import next_root
 from tests.gptlib.crash.coreos import Choice, coreos_next
 from tests.gptlib.crash.grub import read_grub
 from tests.gptlib.crash.recording import SECTOR, Sector

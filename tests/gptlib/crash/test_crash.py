@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-import gptlib.plan
+import gptlib.write.plan
 from bootselect.cli.main import main as bootselect
 from gptlib import Attributes, Disk, Guid, Partition, type_guid
 from gptlib.cli.main import main as gptctl
 from gptlib.dump import Dump, dump_text
-from gptlib.mbr import protective_mbr
+from gptlib.table.mbr import protective_mbr
 from tests.gptlib.crash.explorer import READERS, apply, crash_states, explore
 from tests.gptlib.crash.recording import Sector, recorded
 from tests.gptlib.oracle import Ground, Write
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gptlib import Table
-    from gptlib.plan import Region
+    from gptlib.write.plan import Region
 
 SECTORS = 2048
 USR, KERNEL = type_guid("coreos-usr"), type_guid("kernel")
@@ -288,14 +288,14 @@ def no_flush(regions: Regions) -> Regions:
 def test_the_explorer_notices_a_wrong_order_of_writes(
     ram: Path, monkeypatch: pytest.MonkeyPatch, order: Callable[[Regions], Regions], victims: set[str]
 ) -> None:
-    regions = gptlib.plan.copy_regions
+    regions = gptlib.write.plan.copy_regions
     path, operation = ram / "disk.img", OPERATIONS["prioritize"]
     before, _ = prepared(path, operation)
 
     def wrong(table: Table, ignored: Sequence[str] = (), *, apart: bool = False) -> Regions:
         return order(regions(table, ignored, apart=apart))
 
-    monkeypatch.setattr(gptlib.plan, "copy_regions", wrong)
+    monkeypatch.setattr(gptlib.write.plan, "copy_regions", wrong)
     epochs = run_recorded(path, operation)
     found = explore(path, before, epochs, exhaustive=True)
     assert {violation.split(": ")[1].split()[0] for violation in found.violations} == victims
@@ -303,7 +303,7 @@ def test_the_explorer_notices_a_wrong_order_of_writes(
 
 def test_the_explorer_notices_that_an_mbr_comes_too_late(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No reader but sgdisk looks at the copies alone, and it does so only as long as both are whole."""
-    plan = gptlib.plan.plan_write
+    plan = gptlib.write.plan.plan_write
     monkeypatch.setattr("gptlib.disk.plan_write", lambda *args, **named: plan(*args, **{**named, "mbr_first": False}))
     path, operation = ram / "disk.img", OPERATIONS["next without an MBR"]
     before, undamaged = prepared(path, operation)
@@ -315,7 +315,7 @@ def test_the_explorer_notices_that_an_mbr_comes_too_late(ram: Path, monkeypatch:
 def test_the_explorer_notices_a_missing_flush(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, operation = ram / "disk.img", OPERATIONS["prioritize"]
     before, _ = prepared(path, operation)
-    monkeypatch.setattr("gptlib.device.FileDevice.flush", lambda _: None)
+    monkeypatch.setattr("gptlib.linux.device.FileDevice.flush", lambda _: None)
     epochs = run_recorded(path, operation)
     assert len(epochs) == 1
     assert explore(path, before, epochs, exhaustive=True).violations

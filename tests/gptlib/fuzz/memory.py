@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gptlib.errors import ReadError
-from gptlib.table import MAX_ARRAY_BYTES
+from gptlib.table.table import MAX_ARRAY_BYTES
 from tests.gptlib.oracle import Write
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MemoryDisk:
-    """Stands in for ``gptlib.device.FileDevice``."""
+    """Stands in for ``gptlib.linux.device.FileDevice``."""
 
     sector_size: int | None = None
 

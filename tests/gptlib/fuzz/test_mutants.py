@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-import gptlib.plan
-from gptlib.findings import ERROR
+import gptlib.write.plan
+from gptlib.read.findings import ERROR
 from tests.gptlib.fuzz.operations import OPERATIONS, check
 from tests.gptlib.fuzz.shapes import ground, shape
 from tests.gptlib.verdict import Case
@@ -17,9 +17,9 @@ from tests.gptlib.verdict import Case
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gptlib.plan import Region
-    from gptlib.reading import State
-    from gptlib.table import Table
+    from gptlib.read.state import State
+    from gptlib.table.table import Table
+    from gptlib.write.plan import Region
 
 IMAGES = 1000
 
@@ -30,7 +30,7 @@ def nothing(*_: object, **__: object) -> None:
 
 def in_the_usual_order(path: str, state: State, old: Table, new: Table, left_alone: set[str]) -> list[list[Region]]:
     del path, state, old
-    return gptlib.plan.copy_regions(new, left_alone)
+    return gptlib.write.plan.copy_regions(new, left_alone)
 
 
 def never_left_alone(state: State, *, moved: bool) -> set[str]:
@@ -53,34 +53,36 @@ MUTANTS = {
     "the first of both checks of places is missing": Mutant(
         (("gptlib.disk.check_places", nothing),), "gptctl next", "outside of the disk|no table"
     ),
-    "partitions are not looked at": Mutant((("gptlib.placement.in_partition", nothing),), "gptctl next", "partition"),
-    "nothing is foreign": Mutant((("gptlib.occupied.foreign_sector", nothing),), "gptctl next", "not the table's"),
+    "partitions are not looked at": Mutant(
+        (("gptlib.write.placement.in_partition", nothing),), "gptctl next", "partition"
+    ),
+    "nothing is foreign": Mutant((("gptlib.read.occupied.foreign_sector", nothing),), "gptctl next", "not the table's"),
     "repair does not ask what is foreign": Mutant(
         (("gptlib.disk._occupied", never_left_alone),), "gptctl repair", "not the table's"
     ),
     "nothing ends a disk": Mutant(
-        (("gptlib.signatures.signature_at_end", lambda *_: ""),), "gptctl next", "not the table's"
+        (("gptlib.read.signatures.signature_at_end", lambda *_: ""),), "gptctl next", "not the table's"
     ),
     "an array among the partitions is no array": Mutant(
-        (("gptlib.judge.WARNING", ERROR),), "gptctl next", "not the table's"
+        (("gptlib.read.validation.WARNING", ERROR),), "gptctl next", "not the table's"
     ),
     "the only copy is written as one of two": Mutant(
-        (("gptlib.salvage.plan_salvage", in_the_usual_order),), "gptctl add -i N -P 3 -T 7", "no table, torn"
+        (("gptlib.write.salvage.plan_salvage", in_the_usual_order),), "gptctl add -i N -P 3 -T 7", "no table, torn"
     ),
     "the place of a lost copy is written even where it has none": Mutant(
-        (("gptlib.salvage._without_place", lambda *_: []),), "gptctl add -i N -t unused", "partition"
+        (("gptlib.write.salvage._without_place", lambda *_: []),), "gptctl add -i N -t unused", "partition"
     ),
     "whatever is called a header is wiped": Mutant(
-        (("gptlib.remnants.is_intact", lambda *_: True),), "gptctl create -p 16", "not the table's"
+        (("gptlib.write.stale_headers.is_intact", lambda *_: True),), "gptctl create -p 16", "not the table's"
     ),
     "ChromeOS's modes do not ask what is foreign": Mutant(
-        (("gptlib.legacy.occupied_places", lambda *_, **__: ()),), "gptctl legacy -e", "not the table's"
+        (("gptlib.write.legacy.occupied_places", lambda *_, **__: ()),), "gptctl legacy -e", "not the table's"
     ),
     "erasing does not ask what is foreign": Mutant(
-        (("gptlib.reading._occupied", lambda *_: ()),), "gptctl create -z", "not the table's"
+        (("gptlib.read.state._occupied", lambda *_: ()),), "gptctl create -z", "not the table's"
     ),
     "the backup of a cut-off disk is put anywhere": Mutant(
-        (("gptlib.occupied._reaching", lambda table, _: table),), "gptctl next", "not the table's"
+        (("gptlib.read.occupied._reaching", lambda table, _: table),), "gptctl next", "not the table's"
     ),
 }
 

@@ -10,8 +10,8 @@ import pytest
 from image_builder.cache import cache_root
 from image_builder.definition.load import load_definition
 from image_builder.definition.override import with_slot
+from image_builder.payloads import Payloads
 from image_builder.progress import SilentProgress
-from image_builder.workshop import Workshop
 from tests.image_builder.erofs import extract
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def write_slot(runner: SystemRunner, target: TargetPackages) -> Callable[..., Pa
 
     def write(path: Path, version: str = "1", behaviour: str = "good") -> Path:
         definition = with_slot(load_definition(MINIMAL), version, behaviour)
-        Workshop(definition, runner, cache_root(), SilentProgress(), target).write_slot(path)
+        Payloads(definition, runner, cache_root(), SilentProgress(), target).write_slot(path)
         return path
 
     return write

@@ -100,13 +100,13 @@ class Host:
 
 @pytest.fixture
 def host(root: Path, tmp_path: Path) -> Iterator[Host]:
-    host = Host(root, tmp_path, "hello USR-A 1 some-boot-id")
+    host = Host(root, tmp_path, "ready USR-A 1 some-boot-id")
     yield host
     host.close()
 
 
 def test_the_guest_greets_and_answers_orders_with_exit_code_and_all_output(host: Host) -> None:
-    assert host.line() == "hello USR-A 1 some-boot-id"
+    assert host.line() == "ready USR-A 1 some-boot-id"
     assert host.order(1, "echo out; echo err >&2; exit 3") == (["done", "1", "3"], b"out\nerr\n")
     assert host.order(2, "true") == (["done", "2", "0"], b"")
     assert host.order(17, "printf 'a\\0b\\377'") == (["done", "17", "0"], b"a\0b\xff")

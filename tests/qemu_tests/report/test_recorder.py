@@ -75,16 +75,16 @@ def test_a_life_of_reboots_and_power_cuts(lab: Lab, image: Path, recorder: Recor
     with lab.machine("m1", image) as machine:
         machine.boot(faults=[BadSector(7)])
         clock.at += 10
-        machine.wait_for_hello()
+        machine.wait_until_ready()
         clock.at += 5
         machine.reboot()
         machine.judge()
         machine.resume("second try")
-        machine.wait_for_hello()
+        machine.wait_until_ready()
         clock.at += 1
         machine.power_cut()
         machine.boot(reason="power is back")
-        machine.wait_for_hello()
+        machine.wait_until_ready()
         machine.power_off()
     (found,) = recorder.run().machines
     assert (found.name, found.test) == ("m1", "test_life")

@@ -1,0 +1,1 @@
+"""Disks, partitions and their nodes as Linux has them."""

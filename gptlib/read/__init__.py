@@ -1,0 +1,1 @@
+"""From the bytes of a disk to its table, and what is wrong with it."""

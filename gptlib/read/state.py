@@ -1,0 +1,281 @@
+"""From the bytes of a disk to its table: both copies are judged, the best information is used, and the rest is reported."""
+
+from __future__ import annotations
+
+from gptlib._record import Record
+from gptlib.read.findings import ERROR, NOTE, WARNING, Finding
+from gptlib.read.validation import Copy, validate_copy
+from gptlib.table.crc import crc32_of_array
+from gptlib.table.guid import Guid
+from gptlib.table.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, is_intact
+from gptlib.table.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, classify, protected_sectors, protective_size
+from gptlib.table.partition import EntryArray
+from gptlib.table.structures import BACKUP, PRIMARY
+from gptlib.table.table import HEADER_SIZE, SECTOR_SIZES, Table, array_sectors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gptlib.read.sectors import SectorCache
+
+COMBINED = "combined"
+"""Source of a table that took the header of one copy and the entries of the other."""
+_LARGEST_SECTOR = max(SECTOR_SIZES)
+_SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
+
+
+class State(Record):
+    """Everything that one read of a disk found.
+
+    ``table`` is None where no complete table can be put together; ``source`` says where it came from (``primary``,
+    ``backup``, ``combined`` or empty). ``findings`` holds those of both copies and of the disk as a whole.
+    """
+
+    sector_size: int
+    total_sectors: int
+    mbr: bytes
+    primary: Copy
+    backup: Copy
+    table: Table | None
+    source: str
+    findings: tuple[Finding, ...]
+    left_alone: tuple[str, ...] = ()
+    """Copies (``primary``, ``backup``) in whose place something else stands: only ``repair`` by force writes them."""
+    end_signature: str = ""
+    """What stands at the end of a disk that was grown, where that is known; the backup then stays where it is."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<State: {self.total_sectors} sectors of {self.sector_size} bytes, MBR {self.mbr_kind}, {self.primary!r}, "
+            f"{self.backup!r}, from {self.source or 'neither'}: {self.table!r}>"
+        )
+
+    @property
+    def has_signature(self) -> bool:
+        """Whether anything on the disk claims to be a GPT header."""
+        one, two = self.primary, self.backup
+        return one.header is not None or two.header is not None or one.ignored or two.ignored
+
+    @property
+    def mbr_kind(self) -> str:
+        """What the MBR is: ``absent``, ``protective``, ``hybrid`` or ``foreign`` (see ``gptlib.table.mbr.classify``)."""
+        return classify(self.mbr)
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether one of the headers in use has ChromeOS's own signature (see ``gptlib.write.legacy``)."""
+        return self.primary.is_legacy or self.backup.is_legacy
+
+
+def probe_sector_size(cache: SectorCache) -> int:
+    """The sector size that the headers on an image file stand for: 512, 4096, or 512 when there are none."""
+    candidates = [size for size in SECTOR_SIZES if cache.peek(size, 8) in _SIGNATURES]
+    if len(candidates) == 1:
+        return candidates[0]
+    for size in SECTOR_SIZES:
+        for offset, lba in ((size, 1), (cache.size - size, cache.size // size - 1)):
+            sector = cache.peek(offset, size) if offset >= size else b""
+            if sector.startswith(_SIGNATURES):
+                if is_intact(sector, lba):
+                    return size
+                candidates.append(size)
+    return candidates[0] if candidates else SECTOR_SIZES[0]
+
+
+def read_state(cache: SectorCache, sector_size: int | None) -> State:
+    """Read and judge everything. Never raises for the contents of a disk, only records what it found.
+
+    ``sector_size`` is None for an image file, where it is probed; where that leads nowhere, what another table for another
+    sector size left behind may have misled the probe, and the other size is tried.
+    """
+    size = sector_size or probe_sector_size(cache)
+    state = _read_state(cache, size)
+    if state.table is None and sector_size is None:
+        for other in SECTOR_SIZES:
+            second = _read_state(cache, other) if other != size else state
+            if second.table is not None:
+                return second
+    return state
+
+
+def _read_state(cache: SectorCache, size: int) -> State:
+    total = cache.size // size
+    primary = validate_copy(cache, PRIMARY, 1, size)
+    backup = _find_backup(cache, primary, size, total)
+    mbr = cache.peek(0, min(MBR_BYTES, cache.size))
+    table, source = _choose(cache, primary, backup, size, total)
+    signature = "" if table is None or table.backup_lba == total - 1 else end_signature(cache)
+    # All fields, and only twice: to fill in defaults, or to replace fields, takes as long as judging a header.
+    state = State(size, total, mbr, primary, backup, table, source, (), (), signature)
+    is_whole = primary.valid and backup.valid and _same_contents(state)
+    occupied = () if table is None or is_whole else _occupied(cache, state)
+    left_alone = tuple(finding.where for finding in occupied if finding.code == "occupied") if occupied else ()
+    found = (*primary.findings, *backup.findings, *occupied, *_disk_findings(state, is_whole=is_whole))
+    return State(size, total, mbr, primary, backup, table, source, found, left_alone, signature)
+
+
+def _occupied(cache: SectorCache, state: State) -> tuple[Finding, ...]:
+    from gptlib.read.occupied import occupied_places
+
+    return tuple(occupied_places(cache, state))
+
+
+def end_signature(cache: SectorCache) -> str:
+    """What other formats have left at the end of the disk, in words; empty where nothing known has been."""
+    from gptlib.read.signatures import signature_at_end
+
+    def peek(offset: int, length: int) -> bytes:
+        # Direct I/O reads whole sectors, and signatures stand where sectors of 512 bytes begin, or in the middle of them.
+        first = offset - offset % _LARGEST_SECTOR
+        end = min(-(-(offset + length) // _LARGEST_SECTOR) * _LARGEST_SECTOR, cache.size)
+        return cache.peek(first, end - first)[offset - first :][:length] if offset < end else b""
+
+    return signature_at_end(peek, cache.size)
+
+
+def _find_backup(cache: SectorCache, primary: Copy, size: int, total: int) -> Copy:
+    """The backup where the primary says, else at the end of the disk."""
+    last = max(total - 1, 1)
+    named = primary.header.alternate_lba if primary.header is not None and primary.header_ok else last
+    if not 1 < named < total:
+        named = last
+    twin = primary if primary.entries_ok else None
+    backup = validate_copy(cache, BACKUP, named, size, twin)
+    if named != last and not backup.valid and not backup.ignored:
+        at_end = validate_copy(cache, BACKUP, last, size, twin)
+        if at_end.valid:
+            return at_end
+    return backup
+
+
+def _choose(cache: SectorCache, primary: Copy, backup: Copy, size: int, total: int) -> tuple[Table | None, str]:
+    if primary.valid:
+        return _table(cache, primary, backup, primary.entries, size, total), PRIMARY
+    if backup.valid:
+        return _table(cache, backup, primary, backup.entries, size, total), BACKUP
+    for copy, other in ((primary, backup), (backup, primary)):
+        entries = _entries_elsewhere(cache, copy, other, size)
+        if entries is not None:
+            return _table(cache, copy, other, entries, size, total), COMBINED
+    return None, ""
+
+
+def _entries_elsewhere(cache: SectorCache, copy: Copy, other: Copy, size: int) -> bytes | None:
+    """The entries that a valid header with a bad array of its own names, where the other copy has them."""
+    header = copy.header
+    if header is None or not copy.header_ok or copy.entries_ok or other.ignored:
+        return None
+    length = header.entry_count * header.entry_size
+    for lba in _places_of_other_entries(copy, header, size):
+        entries = cache.peek(lba * size, length)
+        if len(entries) == length and crc32_of_array(entries) == header.entries_crc32:
+            return entries
+    return None
+
+
+def _places_of_other_entries(copy: Copy, header: Header, size: int) -> tuple[int, ...]:
+    """Where the array of the other copy can stand when its header is lost: the usual places of all known writers."""
+    sectors = array_sectors(header.entry_count * header.entry_size, size)
+    if copy.where == PRIMARY:
+        return header.alternate_lba - sectors, header.last_usable_lba + 1
+    return 2, header.first_usable_lba - sectors
+
+
+def _table(cache: SectorCache, copy: Copy, other: Copy, entries: bytes, size: int, total: int) -> Table:
+    """The table of the header of ``copy``, with the place of the other copy as it says itself or as is usual."""
+    header = copy.header
+    if header is None:
+        raise TypeError("a table needs a header")
+    if other.header is not None and other.header_ok:
+        other_entries = other.header.entries_lba
+    else:
+        other_entries = _places_of_other_entries(copy, header, size)[0]
+    own_tail = _tail(copy.sector)
+    other_tail = _tail(other.sector) if other.header_ok else own_tail
+    is_primary = copy.where == PRIMARY
+    # In the order of the fields: keywords would take as long as all the rest of this function.
+    fields = (
+        size,
+        total,
+        Guid(header.disk_guid),
+        header.first_usable_lba,
+        header.last_usable_lba,
+        EntryArray(entries, header.entry_size, header.entries_crc32),
+        header.entries_lba if is_primary else other_entries,
+        other_entries if is_primary else header.entries_lba,
+        (other.lba if other.valid else header.alternate_lba) if is_primary else copy.lba,
+        header.revision,
+        header.header_size,
+        header.reserved,
+        own_tail if is_primary else other_tail,
+        other_tail if is_primary else own_tail,
+    )
+    # A lost copy may have its place before the first sector.
+    table = Table._make(fields)
+    return table if other.header_ok else _with_likely_place(cache, table, copy, header)
+
+
+def _with_likely_place(cache: SectorCache, table: Table, copy: Copy, header: Header) -> Table:
+    """The table with the array of the copy whose header is lost where its bytes, or the rest of them, are found."""
+    from gptlib.read.occupied import likely_place
+
+    lba = likely_place(cache, _places_of_other_entries(copy, header, table.sector_size), table)
+    return table._replace(backup_entries_lba=lba) if copy.where == PRIMARY else table._replace(primary_entries_lba=lba)
+
+
+def _tail(sector: bytes) -> bytes:
+    tail = sector[HEADER_SIZE:]
+    # Nearly always there is nothing: one comparison takes less than looking at one byte after the other.
+    return tail.rstrip(b"\0") if tail != bytes(len(tail)) else b""
+
+
+def _disk_findings(state: State, *, is_whole: bool) -> Iterator[Finding]:
+    table = state.table
+    if table is not None:
+        last = state.total_sectors - 1
+        if table.backup_lba > last or table.last_usable_lba > last:
+            end = max(table.backup_lba, table.last_usable_lba)
+            message = (
+                f"the table needs {end + 1} sectors but the disk ends after {state.total_sectors}: it was truncated"
+            )
+            yield Finding("disk-truncated", ERROR, "disk", message)
+        elif table.backup_lba != last and not state.backup.ignored:
+            message = (
+                f"the backup stands in sector {table.backup_lba}, not in the last one ({last}): the disk has grown"
+            )
+            if state.end_signature:
+                message += f"; it stays there, as the disk ends with {state.end_signature}"
+            yield Finding("backup-not-at-end", WARNING, "disk", message)
+        if not is_whole and state.primary.valid and state.backup.valid:
+            yield Finding("copies-differ", WARNING, "disk", "both copies are valid but differ; the primary is used")
+    if state.has_signature:
+        yield from _mbr_findings(state)
+
+
+def _same_contents(state: State) -> bool:
+    one, two = state.primary.header, state.backup.header
+    if one is None or two is None:
+        return False
+    # Revision and size of the header, usable sectors and disk GUID, number and size of the entries.
+    same = one[1:3] == two[1:3] and one[7:10] == two[7:10] and one[11:13] == two[11:13]
+    in_place = one.alternate_lba == state.backup.lba and two.alternate_lba == 1
+    return same and in_place and state.primary.entries == state.backup.entries
+
+
+def _mbr_findings(state: State) -> Iterator[Finding]:
+    if len(state.mbr) < MBR_BYTES:
+        yield Finding("unreadable", WARNING, "mbr", "the MBR in sector 0 cannot be read; it is left as it is")
+        return
+    kind = classify(state.mbr)
+    if kind in {ABSENT, FOREIGN}:
+        message = "there is no protective MBR: the firmware and the kernel may not see this table"
+        yield Finding(f"mbr-{kind}", WARNING, "mbr", message)
+    elif kind == HYBRID:
+        yield Finding("mbr-hybrid", NOTE, "mbr", "the MBR is a hybrid one; it is left as it is")
+    else:
+        size = protected_sectors(state.mbr)
+        expected = protective_size(state.total_sectors)
+        if size not in {expected, 0xFFFFFFFF}:
+            message = f"the protective MBR covers {size} sectors; expected {expected}"
+            yield Finding("mbr-size", NOTE, "mbr", message)
