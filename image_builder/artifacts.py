@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from image_builder.definition.model import Definition, Slot
+    from image_builder.definition.model import Definition, SlotDefinition
     from image_builder.run import Runner
 
 FORMAT = 1
@@ -81,13 +81,13 @@ def write_artifact(
     return Artifact(definition.name, slot.version, slot.behaviour, artifact, medium, checksums, size, sha256)
 
 
-def _check_fits(definition: Definition, slot: Slot, image: Path) -> None:
+def _check_fits(definition: Definition, slot: SlotDefinition, image: Path) -> None:
     places = [partition for partition in definition.partitions if partition.type_guid == slot_type(slot.type)]
     smallest = min(places, key=lambda partition: partition.size)
     check_fits(image, smallest.size, smallest.label)
 
 
-def _describe(definition: Definition, slot: Slot, size: int, sha256: str) -> str:
+def _describe(definition: Definition, slot: SlotDefinition, size: int, sha256: str) -> str:
     fields = {
         "format": FORMAT,
         "name": definition.name,

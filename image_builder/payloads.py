@@ -27,7 +27,7 @@ from image_builder.target.sources import digest_of, our_files, package_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.definition.model import Boot, Definition, Slot
+    from image_builder.definition.model import Boot, Definition, SlotDefinition
     from image_builder.progress import Progress
     from image_builder.run import Runner
     from image_builder.target.kernel import Kernel
@@ -144,7 +144,7 @@ class Payloads:
         return self._definition.boot
 
     @property
-    def _slot(self) -> Slot:
+    def _slot(self) -> SlotDefinition:
         if self._definition.slot is None:
             raise self._missing("slot")
         return self._definition.slot
@@ -153,7 +153,7 @@ class Payloads:
         return DefinitionError(self._definition.path, section, "there is no such section; expected one")
 
 
-def _boot_settings(boot: Boot, slot: Slot) -> dict[str, str]:
+def _boot_settings(boot: Boot, slot: SlotDefinition) -> dict[str, str]:
     return {
         "policy": boot.policy,
         "slot-type": slot.type,

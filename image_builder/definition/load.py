@@ -18,7 +18,7 @@ from image_builder.definition.model import (
     INITRAMFS_COMPRESSIONS,
     Boot,
     Definition,
-    Slot,
+    SlotDefinition,
 )
 from image_builder.definition.partition import read_partitions
 from image_builder.definition.section import Section
@@ -85,8 +85,8 @@ def _read_boot(section: Section) -> Boot:
     return boot
 
 
-def _read_slot(section: Section) -> Slot:
-    slot = Slot(
+def _read_slot(section: Section) -> SlotDefinition:
+    slot = SlotDefinition(
         kind=section.choice("kind", ("tiny",)),
         type=section.parse("type", values.slot_type_name, DEFAULT_TYPE),
         version=section.parse("version", values.slot_version, "1"),

@@ -44,7 +44,7 @@ class Boot:
 
 
 @dataclass(frozen=True)
-class Slot:
+class SlotDefinition:
     """The system in the slots. ``type`` is the partition type of slots as the definition names it.
 
     ``modules`` are kernel modules that its init loads; ``os_release`` holds the fields besides the version's.
@@ -73,7 +73,7 @@ def _quoted(value: str) -> str:
 
 
 @dataclass(frozen=True)
-class Partition:
+class PartitionDefinition:
     """A partition. ``size`` and ``start`` are bytes; ``start`` None means after the partition before it.
 
     ``content`` is one of CONTENTS or the path of a file whose bytes it gets.
@@ -103,9 +103,9 @@ class Definition:
     seed: str
     disk_guid: Guid
     boot: Boot | None
-    slot: Slot | None
-    partitions: tuple[Partition, ...]
+    slot: SlotDefinition | None
+    partitions: tuple[PartitionDefinition, ...]
 
-    def holding(self, content: str) -> tuple[Partition, ...]:
+    def holding(self, content: str) -> tuple[PartitionDefinition, ...]:
         """The partitions with this content, one of CONTENTS."""
         return tuple(partition for partition in self.partitions if partition.content == content)

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gptlib.errors import InvalidValueError, TableError
-from gptlib.table.partition import Partition as Entry
+from gptlib.table.partition import Partition
 from gptlib.table.table import Table
 from image_builder.definition.model import ALIGNMENT
 from image_builder.definition.size import format_size
 from image_builder.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from image_builder.definition.model import Definition, Partition
+    from image_builder.definition.model import Definition, PartitionDefinition
 
 
 @dataclass(frozen=True)
 class Place:
     """A partition and where it lies, in bytes from the start of the disk."""
 
-    partition: Partition
+    partition: PartitionDefinition
     start: int
 
     @property
@@ -63,7 +63,7 @@ def _table(definition: Definition, places: list[Place], size: int) -> Table:
     table = Table.new(total_sectors=size // sector, sector_size=sector, disk_guid=definition.disk_guid)
     for number, place in enumerate(places, 1):
         partition = place.partition
-        entry = Entry(
+        entry = Partition(
             partition.type_guid,
             partition.unique_guid,
             place.start // sector,

@@ -13,7 +13,7 @@ from image_builder.definition.model import STATE
 from image_builder.slot.tree import copy_file, fix_folder_modes, merge_tree, write_text
 
 if TYPE_CHECKING:
-    from image_builder.definition.model import Definition, Slot
+    from image_builder.definition.model import Definition, SlotDefinition
     from image_builder.run import Runner
     from image_builder.slot.parts import SlotParts
 
@@ -31,7 +31,7 @@ _LIB = "usr/lib/slotboot"
 _HEALTH = "usr/lib/bootselect/health.d"
 
 
-def fill_tiny_slot(root: Path, definition: Definition, slot: Slot, parts: SlotParts, runner: Runner) -> None:
+def fill_tiny_slot(root: Path, definition: Definition, slot: SlotDefinition, parts: SlotParts, runner: Runner) -> None:
     """Fill the empty folder ``root`` with the tree. Raises KernelModuleError and what running BusyBox raises."""
     for link, target in _USR_LINKS.items():
         (root / "usr" / Path(target).name).mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def _add_busybox(root: Path, busybox: Path, runner: Runner) -> None:
             link.symlink_to("busybox")
 
 
-def _add_modules(root: Path, slot: Slot, parts: SlotParts) -> None:
+def _add_modules(root: Path, slot: SlotDefinition, parts: SlotParts) -> None:
     kernel = parts.kernel
     names = [path.relative_to(kernel.root) for path in kernel.module_files(slot.modules)]
     for name in names:
@@ -73,7 +73,7 @@ def _add_scripts(root: Path) -> None:
         copy_file(scripts / "init", root / "usr/bin/init", executable=True)
 
 
-def _add_settings(root: Path, definition: Definition, slot: Slot) -> None:
+def _add_settings(root: Path, definition: Definition, slot: SlotDefinition) -> None:
     state = "".join(
         f"PARTLABEL={partition.label} /var ext4 nosuid,nodev 0 0\n" for partition in definition.holding(STATE)
     )
