@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootselect.decision import DECISION_PATH
 from bootselect.errors import ActiveUnknownError
+from bootselect.formats.decision import DECISION_PATH, slot_of
 from bootselect.slots import SLOT_TYPES, slot_type
 from gptlib._record import Record
 from gptlib.disk import Disk
@@ -71,8 +71,7 @@ def find_running(
 
 def _decided(path: str) -> Active | None:
     try:
-        left = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Active(str(left["disk"]), int(left["partition"]), path)
+        return Active(*slot_of(json.loads(Path(path).read_text(encoding="utf-8"))), path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from bootselect.initramfs import kexec
+from bootselect.formats import slot_files
 from bootselect.initramfs.config import OFF
 from bootselect.integration.needs import VERITY
 from image_builder.boot.cmdline import kernel_command_line
@@ -128,9 +128,9 @@ class Payloads:
 
     def _add_kernel(self, tree: Path) -> None:
         """The kernel and initramfs that the selector starts with kexec; they take the slot that it has chosen."""
-        copy_file(self._kernel.image, tree / kexec.KERNEL)
-        copy_file(self.initramfs(), tree / kexec.INITRAMFS)
-        write_text(tree / kexec.CMDLINE, f"{self.cmdline}\n")
+        copy_file(self._kernel.image, tree / slot_files.KERNEL)
+        copy_file(self.initramfs(), tree / slot_files.INITRAMFS)
+        write_text(tree / slot_files.CMDLINE, f"{self.cmdline}\n")
         fix_folder_modes(tree)
 
     @cached_property

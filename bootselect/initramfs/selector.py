@@ -9,8 +9,8 @@ import os
 import sys
 import time
 
-from bootselect.decision import DECISION_PATH, Decision
 from bootselect.errors import DiskChoiceError, NothingBootableError, reason_of
+from bootselect.formats.decision import FOLDER, JSON_NAME, SHELL_NAME, Decision
 from bootselect.initramfs.cmdline import UUID
 from bootselect.initramfs.config import KEXEC, OFF, REQUIRED, BootConfig, load_config, read_cmdline
 from bootselect.initramfs.disks import choose_at_once, disk_of, loader_partuuid, scan
@@ -186,7 +186,7 @@ def _leave(decision: Decision, log: Log) -> None:
     try:
         leave_decision(decision)
     except OSError as error:
-        log.say(f"{DECISION_PATH} cannot be left for the running system: {reason_of(error)}", ERROR)
+        log.say(f"{FOLDER}/{JSON_NAME} cannot be left for the running system: {reason_of(error)}", ERROR)
 
 
 def _start_kernel(decision: Decision, config: BootConfig, log: Log) -> None:
@@ -266,8 +266,9 @@ def partition_node(disk: str, index: int) -> str:
     return partition_name(disk, index)
 
 
-def leave_decision(decision: Decision, path: str = DECISION_PATH) -> None:
-    """Leave the decision for the running system; ``/run`` moves into the slot."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="ascii") as file:
-        file.write(decision.to_json())
+def leave_decision(decision: Decision, folder: str = FOLDER) -> None:
+    """Leave the decision for the running system, for programs and for shells; ``/run`` moves into the slot."""
+    os.makedirs(folder, exist_ok=True)
+    for name, text in ((JSON_NAME, decision.to_json()), (SHELL_NAME, decision.to_shell())):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+            file.write(text)

@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootselect.formats.slot_files import OS_RELEASE
 from image_builder.definition.model import STATE
 from image_builder.slot.tree import copy_file, fix_folder_modes, merge_tree, write_text
 
@@ -78,7 +79,7 @@ def _add_settings(root: Path, definition: Definition, slot: SlotDefinition) -> N
         f"PARTLABEL={partition.label} /var ext4 nosuid,nodev 0 0\n" for partition in definition.holding(STATE)
     )
     etc = {
-        "etc/os-release": slot.release_text(),
+        OS_RELEASE[0]: slot.release_text(),
         "etc/hostname": f"{definition.name}\n",
         "etc/fstab": state,
         "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",

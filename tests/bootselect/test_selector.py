@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootselect.decision import Decision
 from bootselect.errors import DiskChoiceError, NothingBootableError
+from bootselect.formats.decision import Decision
 from bootselect.initramfs import kexec, mount, selector, watchdog
 from bootselect.initramfs.config import parse_config
 from bootselect.initramfs.disks import DiskChoice, choose_at_once
@@ -143,9 +143,8 @@ def test_partition_nodes_have_the_names_that_the_kernel_gives(disk: str, node: s
 def test_the_decision_is_json_whatever_the_label_is(tmp_path: Path) -> None:
     label = 'a"b\\c\n\u20ac\U0001f600\ud800'
     decision = Decision("/dev/vda", 3, "/dev/vda3", label, "uuid", "gptprio", 1, 0, 1, "because")
-    path = tmp_path / "run" / "decision.json"
-    leave_decision(decision, str(path))
-    assert json.loads(path.read_text())["label"] == label
+    leave_decision(decision, str(tmp_path / "run"))
+    assert json.loads((tmp_path / "run" / "decision.json").read_text())["label"] == label
 
 
 FOREIGN = [

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bootselect.formats.update import LARGEST, Description, DescriptionError, parse_description
 from tests.support import COREOS_USR
 from tests.update_agent.updates import refusal, two_slots, updatectl
-from update_agent.description import LARGEST, Description, DescriptionError, parse_description
 
 if TYPE_CHECKING:
     from collections.abc import Callable

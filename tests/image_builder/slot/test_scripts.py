@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootselect.decision import Decision
+from bootselect.formats.decision import DECISION_FOR_SHELLS, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ DECISION = Decision(
     priority=1,
     tries=0,
     successful=1,
-    reason='said "known to boot", {successful}',
+    reason='it is "known to boot", $(reboot) \'{successful}',
 )
 
 
@@ -40,19 +40,27 @@ def run_shell(root: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("field", "expected"),
-    [("label", "USR-A"), ("disk", "/dev/nvme0n1"), ("successful", "1"), ("partition", "3"), ("problem", "")],
+    [
+        ("LABEL", "USR-A"),
+        ("DISK", "/dev/nvme0n1"),
+        ("SUCCESSFUL", "1"),
+        ("PARTITION", "3"),
+        ("PROBLEM", ""),
+        ("REASON", DECISION.reason),
+    ],
 )
 def test_init_reads_what_the_selector_has_left(root: Path, tmp_path: Path, field: str, expected: str) -> None:
-    decision = tmp_path / "decision.json"
-    decision.write_text(DECISION.to_json())
+    decision = tmp_path / "decision"
+    decision.write_text(DECISION.to_shell())
     text = (SCRIPTS / "init").read_text()
-    function = text[text.index("decided() {") :].partition("\n}\n")[0] + "\n}\n"
-    function = function.replace("/run/bootselect/decision.json", str(decision))
-    done = run_shell(root, f"{function}decided {field}")
+    lines = text[text.index("LABEL=unknown") : text.index("slot=$LABEL")]
+    assert DECISION_FOR_SHELLS in lines
+    script = lines.replace(DECISION_FOR_SHELLS, str(decision)) + f'echo "${field}"'
+    done = run_shell(root, script)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{expected}\n", "")
-    assert run_shell(root, f"{function}decided xyzzy").returncode == 1
     decision.unlink()
-    assert run_shell(root, f"{function}decided {field}").returncode == 1
+    done = run_shell(root, script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "unknown\n" if field == "LABEL" else "\n", "")
 
 
 class Host:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bootselect.formats.seal import Seal, decode_seal, encode_seal, seal_offset
 from bootselect.initramfs.mount import InitramfsError, UnusableSlotError
 from bootselect.initramfs.verity import open_verity, read_seal, verified
-from bootselect.seal import Seal, decode_seal, encode_seal, seal_offset
 from tests.support import run_tool
 
 if TYPE_CHECKING:

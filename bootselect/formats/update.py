@@ -1,4 +1,7 @@
-"""``update.json``: what an update says of itself. It comes from outside, so everything about it is checked."""
+"""An update: the slot image, and ``update.json``, what it says of itself.
+
+The builder writes it. For whoever installs it, it comes from outside, so everything about it is checked.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from gptlib.errors import InvalidValueError
 if TYPE_CHECKING:
     from gptlib.table.guid import Guid
 
+DESCRIPTION, IMAGE = "update.json", "slot.img"
+"""The files of an update."""
 FORMAT = 1
+"""The only one so far; what a later one adds to the fields is left alone."""
 LARGEST = 1 << 20
 """Bytes of the longest description that is read; ours have a few hundred."""
 _LONGEST_TEXT = 255
@@ -21,7 +27,7 @@ _SHA256_DIGITS = 64
 
 
 class DescriptionError(ValueError):
-    """The text is no description of an update; the message says why, in one line."""
+    """The text is not a description of an update; the message says why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,19 @@ class Description:
     slot_type: Guid
     size: int
     sha256: str
+
+
+def encode_description(*, name: str, version: str, slot_type: str, size: int, sha256: str) -> str:
+    """The text of ``update.json``; ``slot_type`` by name or GUID, the others as in ``Description``."""
+    fields = {
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+        "slot-type": slot_type,
+        "size": size,
+        "sha256": sha256,
+    }
+    return json.dumps(fields, indent=2) + "\n"
 
 
 def parse_description(data: bytes) -> Description:
@@ -47,7 +66,7 @@ def parse_description(data: bytes) -> Description:
     try:
         kind = slot_type(_text(fields, "slot-type"))
     except InvalidValueError as error:
-        raise DescriptionError(f"the field 'slot-type' names no slot type: {error}") from error
+        raise DescriptionError(f"the field 'slot-type' is not a slot type: {error}") from error
     return Description(_text(fields, "name"), _text(fields, "version"), kind, size, _sha256(fields))
 
 
@@ -63,9 +82,9 @@ def _load(data: bytes) -> dict[str, Any]:
     except DescriptionError:
         raise
     except ValueError as error:
-        raise DescriptionError(f"it is no JSON: {error}") from error
+        raise DescriptionError(f"it is not JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise DescriptionError("it is no JSON object")
+        raise DescriptionError("it is not a JSON object")
     return fields
 
 
@@ -79,7 +98,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> None:
-    raise DescriptionError(f"{name} is no number that JSON knows")
+    raise DescriptionError(f"{name} is not a number that JSON knows")
 
 
 def _field(fields: dict[str, Any], name: str, kind: type) -> Any:  # noqa: ANN401  (what JSON holds)

@@ -53,7 +53,7 @@ def encode_seal(seal: Seal) -> bytes:
 
 
 def decode_seal(block: bytes) -> Seal | None:
-    """The seal in a block, or None when it is none of a version that is known."""
+    """The seal in a block, or None when it is not one of a version that is known."""
     magic, version, salt_bytes, data_blocks, hash_start, root_hash, salt = _SEAL.unpack_from(block)
     if magic != MAGIC or version != _VERSION or salt_bytes > len(salt):
         return None
