@@ -7,35 +7,25 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from gptlib.errors import GptError
-from gptlib.printable import printable, show_everything
+from bootselect.click_support import ErrorGroup
 from image_builder import __version__
 from image_builder.definition.model import BEHAVIOURS
 from image_builder.errors import BuildError
 from image_builder.progress import progress_for
 
 
-class _Group(click.Group):
-    """Shows errors as one line and exits 1."""
+class _Group(ErrorGroup):
+    errors = (*ErrorGroup.errors, BuildError)
+    encoding = None  # a drawing shows whether the terminal can express it
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
-        show_everything(sys.stdout, sys.stderr)
-        try:
-            return super().invoke(ctx)
-        except BuildError as error:
-            self._fail(ctx, *str(error).split("\n"))
-        except GptError as error:
-            self._fail(ctx, str(error))
-        except OSError as error:
-            self._fail(ctx, f"{error.filename or 'the build'}: {error.strerror or error}")
-
-    def _fail(self, ctx: click.Context, *lines: str) -> None:
-        click.echo(f"{ctx.info_name}: " + "\n".join(map(printable, lines)), err=True)
-        ctx.exit(1)
+    def lines_of(self, error: Exception) -> list[str]:
+        """The error of a tool quotes what the tool said, line by line."""
+        if isinstance(error, OSError):
+            return [f"{error.filename or 'the build'}: {error.strerror or error}"]
+        return str(error).split("\n") if isinstance(error, BuildError) else super().lines_of(error)
 
 
 _DEFINITION = click.argument("definition", type=click.Path(path_type=Path))
@@ -48,7 +38,7 @@ _REFRESH = click.option("--refresh", is_flag=True, help="Look for newer packages
 _JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object.")
 
 
-@click.group(cls=_Group)
+@click.group("image-builder", cls=_Group)
 @click.version_option(__version__)
 def main() -> None:
     """Build disk images with A/B slots, and updates for them, without root.

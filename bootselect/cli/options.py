@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bootselect.click_support import TEXT
 from bootselect.policy import DEFAULT_POLICY, POLICIES
 from bootselect.slots import DEFAULT_TYPE, SLOT_TYPES, slot_type
-from gptlib._text import text_of
 from gptlib.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ TYPE = click.option(
 )
 
 
-TEXT = text_of
-"""The type of an argument with a label in it, which is UTF-8 whatever the locale."""
 SLOT = click.option("--slot", type=TEXT, metavar="TEXT", help="The slot: partition number, label or UUID.")
 POLICY = click.option(
     "--policy", type=click.Choice(POLICIES), default=DEFAULT_POLICY, show_default=True, help="Policy."

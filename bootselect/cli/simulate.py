@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootselect.cli.options import JSON, POLICY, TARGET, TEXT, TYPE
-from bootselect.cli.target import SlotDisk
-from bootselect.cli.terminal import say
+from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
+from bootselect.click_support import TEXT, say
 from bootselect.policy import Slot, choose
 from bootselect.simulation import OUTCOMES, simulate
+from bootselect.slot_disk import SlotDisk
 from bootselect.slots import find_slot
 from gptlib.disk import Disk
 from gptlib.errors import InvalidValueError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bootselect.cli.terminal import say
+from bootselect.click_support import say
 from bootselect.initramfs.watchdog import stop_watchdog
 
 

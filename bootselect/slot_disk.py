@@ -6,10 +6,10 @@ import os
 import stat
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bootselect.active import find_active, find_running
-from bootselect.cli.terminal import say
 from bootselect.errors import ActiveUnknownError, RefusedError
 from bootselect.slots import find_slot, require_slots
 from gptlib.disk import Disk
@@ -26,30 +26,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SlotDisk:
-    """A disk with slots. ``active`` and ``node`` are partition numbers or None.
+    """A disk with slots.
 
-    ``path`` is the device or image file itself, whatever name was given. ``active`` is the slot that the running system came
-    from, where that is on this disk; ``running`` are all partitions of this disk that it may come from (the decision of the
-    selector and what is mounted can differ); ``node`` is the partition whose node was given as the target.
+    ``path`` is the device or image file itself, whatever name was given; ``node`` is the number of the partition whose node was
+    given as the target, or None. What the running system came from is looked for when it is asked for, once: a command that
+    names its slot reads the table of its target and nothing else.
     """
 
     path: str
     type_guid: Guid
-    active: int | None
-    node: int | None
-    running: frozenset[int] = frozenset()
+    node: int | None = None
 
     @classmethod
     def find(cls, target: str | None, type_guid: Guid) -> SlotDisk:
         """Resolve a target, or without one the disk that the running system came from.
 
-        Raises gptlib's TargetError, or ActiveUnknownError without a target on a system that was not booted from a slot. With
-        a target it does not matter what the system was booted from, unless it is this disk.
+        Raises gptlib's TargetError, or ActiveUnknownError without a target on a system that was not booted from a slot.
         """
-        resolved = resolve_target(find_active().disk if target is None else target)
-        numbers = [active.number for active in find_running() if _same_disk(active.disk, resolved.path)]
-        node = None if target is None else resolved.partition
-        return cls(resolved.path, type_guid, numbers[0] if numbers else None, node, frozenset(numbers))
+        if target is None:
+            return cls(resolve_target(find_active().disk).path, type_guid)
+        resolved = resolve_target(target)
+        return cls(resolved.path, type_guid, resolved.partition)
+
+    @cached_property
+    def running(self) -> tuple[int, ...]:
+        """All partitions of this disk that the running system may come from, most likely first; empty where it came from another.
+
+        The decision of the selector and what is mounted can differ. None of these is ever written.
+        """
+        return tuple(active.number for active in find_running() if _same_disk(active.disk, self.path))
+
+    @property
+    def active(self) -> int | None:
+        """The number of the slot that the running system came from, where that is on this disk."""
+        return self.running[0] if self.running else None
 
     def slots(self, table: Table) -> list[Slot]:
         """The slots. Raises NoSlotsError."""
@@ -73,7 +83,10 @@ class SlotDisk:
         return find_slot(self.path, table, self.slots(table), str(number))
 
     def named_or_passive(self, table: Table, slot: str | None) -> int:
-        """As ``named``, else the only slot that is not active. Raises RefusedError for the active one, or where unclear."""
+        """As ``named``, else the only slot that is not active. Raises RefusedError for the active one, or where unclear.
+
+        What the running system came from is asked for in any case: another name of its disk must not get its slot written.
+        """
         number = self.named(table, slot)
         passive = [other.number for other in self.slots(table) if other.number not in self.running]
         if number is None and self.active is not None and len(passive) == 1:
@@ -96,12 +109,13 @@ class SlotDisk:
     def change(
         self,
         verb: Callable[[Table], Table],
+        tell: Callable[[str], None],
         writing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> tuple[Table, Table]:
         """Read, decide in memory, write once, inside a context that ``writing`` makes: the table before and after.
 
-        What had to be left alone is told on stderr. Raises what ``verb`` and gptlib raise; after an error or a power cut the
-        disk holds the old or the new table.
+        ``tell`` is given one line for each thing that the write had to leave alone. Raises what ``verb`` and gptlib raise; after
+        an error or a power cut the disk holds the old or the new table.
         """
         with Disk.open(self.path, write=True) as disk:
             old = disk.table()
@@ -110,7 +124,7 @@ class SlotDisk:
             with writing():
                 disk.write(new)
         for notice in disk.notices:
-            say(f"bootselect: {self.path}: {notice}", err=True)
+            tell(f"{self.path}: {notice}")
         return old, new
 
 
