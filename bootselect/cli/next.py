@@ -15,6 +15,7 @@ from gptlib.disk import Disk
 from gptlib.linux.lock import DEADLINE
 
 if TYPE_CHECKING:
+    from bootselect.policy import Policy
     from gptlib.table.guid import Guid
 
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @POLICY
 @click.option("--dry-run", is_flag=True, help="Only say what would be chosen.")
 @JSON
-def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_json: bool) -> None:
+def next_command(target: str, type_guid: Guid, policy: Policy, dry_run: bool, as_json: bool) -> None:
     """Choose the next slot to boot, account for the try, and print its partition UUID."""
     found = SlotDisk.find(target, type_guid)
     if dry_run:

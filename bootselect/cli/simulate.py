@@ -19,6 +19,7 @@ from gptlib.errors import InvalidValueError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bootselect.policy import Policy
     from bootselect.simulation import Boot
     from gptlib.table.attributes import Attributes
     from gptlib.table.guid import Guid
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 def simulate_command(
     target: str | None,
     type_guid: Guid,
-    policy: str,
+    policy: Policy,
     outcomes: tuple[str, ...],
     states: tuple[str, ...],
     as_json: bool,
@@ -67,7 +68,7 @@ def simulate_command(
 
 
 def _stories(
-    found: SlotDisk, table: Table, slots: Sequence[Slot], policy: str, outcomes: Iterable[str]
+    found: SlotDisk, table: Table, slots: Sequence[Slot], policy: Policy, outcomes: Iterable[str]
 ) -> list[dict[int, str]]:
     given = {}
     for text in outcomes:

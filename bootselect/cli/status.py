@@ -13,6 +13,7 @@ from bootselect.status import status as status_of
 from gptlib.disk import Disk
 
 if TYPE_CHECKING:
+    from bootselect.policy import Policy
     from gptlib.table.guid import Guid
 
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @TYPE
 @POLICY
 @JSON
-def status_command(target: str | None, type_guid: Guid, policy: str, as_json: bool) -> None:
+def status_command(target: str | None, type_guid: Guid, policy: Policy, as_json: bool) -> None:
     """Show the slots: which is active, what boots next and why, what was rolled back."""
     found = SlotDisk.find(target, type_guid)
     with Disk.open(found.path) as disk:

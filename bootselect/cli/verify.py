@@ -16,6 +16,7 @@ from gptlib.read.checks import table_findings
 from gptlib.read.findings import ERROR
 
 if TYPE_CHECKING:
+    from bootselect.policy import Policy
     from gptlib.table.guid import Guid
 
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @TYPE
 @POLICY
 @JSON
-def verify_command(target: str | None, type_guid: Guid, policy: str, as_json: bool) -> None:
+def verify_command(target: str | None, type_guid: Guid, policy: Policy, as_json: bool) -> None:
     """List everything that is wrong with the table and the slots; exits 1 when one finding is an error."""
     found = SlotDisk.find(target, type_guid)
     with Disk.open(found.path) as disk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bootselect.click_support import say
-from bootselect.initramfs.watchdog import stop_watchdog
+from bootselect.watchdog import stop_watchdog
 
 
 @click.command("stop-watchdog")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bootselect.initramfs.disks import Candidate, DiskChoice
     from bootselect.initramfs.mount import Run, System
+    from bootselect.policy import Policy
     from gptlib.disk import Disk
     from gptlib.table.table import Table
 
@@ -172,7 +173,7 @@ def _start_watchdog(decision: Decision, config: BootConfig, log: Log) -> Decisio
     if not config.watchdog:
         return decision
     try:
-        from bootselect.initramfs.watchdog import arm_watchdog
+        from bootselect.watchdog import arm_watchdog
 
         which = arm_watchdog(config.watchdog)
     except Exception as error:  # noqa: BLE001  (a machine without its watchdog is better than one that does not boot)
@@ -206,7 +207,7 @@ def _report(disk: Disk, config: BootConfig, log: Log) -> None:
             log.say(str(finding), WARNING)
     if state.table is not None:
         slots = slots_of(state.table, config.slot_type)
-        log.say(f"slots (priority/tries/successful): {describe(state.table, slots)}; policy {config.policy}")
+        log.say(f"slots (priority/tries/successful): {describe(state.table, slots)}; policy {config.policy.name}")
 
 
 def _mount(
@@ -239,7 +240,7 @@ def _mark_bad(disk: Disk, selection: Selection, log: Log) -> str:
     return ""
 
 
-def decide(path: str, selection: Selection, policy: str) -> Decision:
+def decide(path: str, selection: Selection, policy: Policy) -> Decision:
     """The decision as the running system will read it."""
     partition = selection.table.partition(selection.number)
     attributes = partition.attributes
@@ -249,7 +250,7 @@ def decide(path: str, selection: Selection, policy: str) -> Decision:
         device=partition_node(path, selection.number),
         label=partition.label,
         partuuid=partition.unique_guid.text,
-        policy=policy,
+        policy=policy.name,
         priority=attributes.priority,
         tries=attributes.tries,
         successful=int(attributes.successful),

@@ -74,7 +74,7 @@ def _read_boot(section: Section) -> Boot:
     boot = Boot(
         kind=section.choice("kind", ("uki",)),
         cmdline=section.parse("cmdline", values.one_line, ""),
-        policy=section.choice("policy", POLICIES, DEFAULT_POLICY),
+        policy=section.choice("policy", tuple(POLICIES), DEFAULT_POLICY.name),
         on_nothing_bootable=section.choice("on-nothing-bootable", ACTIONS, "rescue"),
         compression=section.choice("compression", INITRAMFS_COMPRESSIONS, "lz4"),
         hand_over=section.choice("hand-over", (SWITCH_ROOT, KEXEC), SWITCH_ROOT),

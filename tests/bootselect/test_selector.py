@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bootselect import watchdog
 from bootselect.errors import DiskChoiceError, NothingBootableError
 from bootselect.formats.decision import Decision
-from bootselect.initramfs import kexec, mount, selector, watchdog
+from bootselect.initramfs import kexec, mount, selector
 from bootselect.initramfs.config import parse_config
 from bootselect.initramfs.disks import DiskChoice, choose_at_once
 from bootselect.initramfs.log import Log
