@@ -130,11 +130,7 @@ def _write(disk: Disk, table: Table) -> str:
 
 def describe(table: Table, slots: list[Slot]) -> str:
     """The slots on one line, as ``USR-A 1/0/1, USR-B 0/0/0``."""
-    return ", ".join(
-        f"{table.partitions[slot.number].label} {slot.attributes.priority}/{slot.attributes.tries}/"
-        f"{int(slot.attributes.successful)}"
-        for slot in slots
-    )
+    return ", ".join(f"{table.partitions[slot.number].label} {slot.attributes.short}" for slot in slots)
 
 
 def table_of(state: State) -> Table:

@@ -47,8 +47,9 @@ def install(
 
     On the disk, whatever happens and whenever: the active slot is as it was. Before the last step the passive slot is
     0/0/0 (it will not be booted), after it the whole verified update is tried. ``now`` is told what holds from here on, in
-    words, for whoever is stopped by a signal; ``tell`` what a write of the table had to leave alone. Raises TooLargeError and SlotBusyError (nothing written), MediumError,
-    ImageReadError, SlotWriteError, VerifyError, SlotChangedError, and what bootselect's verbs and gptlib raise.
+    words, for whoever is stopped by a signal; ``tell`` what a write of the table had to leave alone. Raises TooLargeError and
+    SlotBusyError (nothing written), MediumError, ImageReadError, SlotWriteError, VerifyError, SlotChangedError, and what
+    bootselect's verbs and gptlib raise.
     """
     # Open until the end: the device, or the file, that everything below is about stays the same.
     with Disk.open(found.path) as disk:

@@ -9,6 +9,7 @@ import click
 
 from bootselect.click_support import say
 from gptlib.printable import printable
+from gptlib.table.attributes import short_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ def show_status(found: SlotDisk, status: Status, *, as_json: bool) -> None:
             ("*" if slot.active else " ") + (">" if slot.next else " "),
             str(slot.number),
             printable(slot.label),
-            f"{slot.priority}/{slot.tries}/{slot.successful}",
+            short_form(slot.priority, slot.tries, slot.successful),
             slot.state,
             slot.explanation,
         )

@@ -108,8 +108,7 @@ def _names(table: Table, slots: Iterable[Slot]) -> dict[int, str]:
 
 
 def _pts(slots: Iterable[Slot], labels: Mapping[int, str]) -> dict[str, str]:
-    bits = {labels[slot.number]: slot.attributes for slot in slots}
-    return {label: f"{a.priority}/{a.tries}/{int(a.successful)}" for label, a in bits.items()}
+    return {labels[slot.number]: slot.attributes.short for slot in slots}
 
 
 def _to_json(labels: Mapping[int, str], story: Mapping[int, str], boots: Sequence[Boot]) -> dict[str, object]:

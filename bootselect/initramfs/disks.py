@@ -71,9 +71,9 @@ def scan(
     sys_block: str = _SYS_BLOCK,
     dev: str = "/dev",
 ) -> list[Candidate]:
-    """The disks with at least one slot; ``passed_over`` is told for each other disk why it is none.
+    """The disks with at least one slot; ``passed_over`` is told for each other disk why it is not one.
 
-    One that cannot be read, has no table, or is a member of an md array is none: the whole array is the disk.
+    One that cannot be read, has no table, or is a member of an md array is not one: the whole array is the disk.
     """
     found = []
     for name in sorted(os.listdir(sys_block)):
@@ -113,7 +113,7 @@ def _problem(disk: Disk, state: State, table: Table) -> str:
             return b""
 
     sectors = [(partition.first_lba, partition.last_lba + 1) for partition in table.partitions.values()]
-    # Entries with the right checksum are no superblock: on a disk that is whole, one place is left to be read.
+    # Entries with the right checksum are not a superblock: on a disk that is whole, one place is left to be read.
     arrays = [
         copy.header.entries_lba for copy in (state.primary, state.backup) if copy.valid and copy.header is not None
     ]

@@ -19,6 +19,7 @@ from bootselect.initramfs.mount import SLOT_ROOT, InitramfsError, UnusableSlotEr
 from bootselect.selection import Selection, describe, open_for_selection, select, take
 from bootselect.slots import slots_of
 from gptlib.linux.nodes import partition_name
+from gptlib.table.attributes import short_form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _boot_slot(
 
     def ready(system: System) -> None:
         _load_kernel(decision, config)
-        attributes = f"{decision.priority}/{decision.tries}/{decision.successful}"
+        attributes = short_form(decision.priority, decision.tries, decision.successful)
         log.say(
             f"booting slot {decision.label} (partition {decision.partition}, version {system.version}), now {attributes}"
         )

@@ -46,8 +46,7 @@ def prioritize(
     new = {level: max(top - place, 1) for place, level in enumerate(ranks)}
     for number, level in levels.items():
         if level:
-            attributes = table.partitions[number].attributes
-            table = table.with_attributes(number, attributes.with_slot(priority=new[level]))
+            table = table.with_slot(number, priority=new[level])
     return table
 
 

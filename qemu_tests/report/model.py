@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from gptlib.table.attributes import short_form
+
 FORMAT, VERSION = "slotboot report", 1
 HEALTHY, FAILED, UNKNOWN = "healthy", "failed", "unknown"
 """Outcomes of a boot: a slot was up, healthy and marked good; it failed; nothing was seen that says either."""
@@ -45,7 +47,7 @@ class Slot:
     @property
     def attributes(self) -> str:
         """``P/T/S``."""
-        return f"{self.priority}/{self.tries}/{int(self.successful)}"
+        return short_form(self.priority, self.tries, self.successful)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def test_a_command_line_of_the_slot_that_is_no_text_file_is_the_fault_of_the_slo
     assert kexec.command_line(str(slot), UUID, "A", "").startswith("gpt \ufffd")
     (slot / slot_files.CMDLINE).unlink()
     os.mkfifo(slot / slot_files.CMDLINE)
-    with pytest.raises(kexec.KexecError, match="cmdline: is no regular file"):
+    with pytest.raises(kexec.KexecError, match="cmdline: is not a regular file"):
         kexec.command_line(str(slot), UUID, "A", "")
 
 
@@ -98,7 +98,7 @@ def test_a_slot_without_a_kernel_is_unusable(slot: Path) -> None:
 def test_a_pipe_in_place_of_the_kernel_does_not_hang(slot: Path) -> None:
     (slot / slot_files.KERNEL).unlink()
     os.mkfifo(slot / slot_files.KERNEL)
-    with pytest.raises(kexec.KexecError, match="vmlinuz: is no regular file"):
+    with pytest.raises(kexec.KexecError, match="vmlinuz: is not a regular file"):
         kexec.load(str(slot), "gpt", lambda *_: 0)
 
 
