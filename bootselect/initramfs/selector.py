@@ -10,7 +10,7 @@ import sys
 import time
 
 from bootselect.errors import DiskChoiceError, NothingBootableError, reason_of
-from bootselect.formats.decision import FOLDER, JSON_NAME, SHELL_NAME, Decision
+from bootselect.formats.decision import DECISION_PATH, FOLDER, JSON_NAME, SHELL_NAME, Decision
 from bootselect.initramfs.cmdline import UUID
 from bootselect.initramfs.config import KEXEC, OFF, REQUIRED, BootConfig, load_config, read_cmdline
 from bootselect.initramfs.disks import choose_at_once, disk_of, loader_partuuid, scan
@@ -188,7 +188,7 @@ def _leave(decision: Decision, log: Log) -> None:
     try:
         leave_decision(decision)
     except OSError as error:
-        log.say(f"{FOLDER}/{JSON_NAME} cannot be left for the running system: {reason_of(error)}", ERROR)
+        log.say(f"{DECISION_PATH} cannot be left for the running system: {reason_of(error)}", ERROR)
 
 
 def _start_kernel(decision: Decision, config: BootConfig, log: Log) -> None:

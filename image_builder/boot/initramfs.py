@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from bootselect.initramfs.config import BOOT_CONF
 from bootselect.integration.needs import FIRMWARE_VARIABLES
 from image_builder.boot.cpio import Entry, character_device, file, folder, link, tree, write_archive
 from image_builder.cache import replacing
@@ -89,7 +90,7 @@ def initramfs_entries(
         *tree(python.root),
         *(file(place, path) for place, path in zip(places, files, strict=True)),
         file("etc/bootselect/modules", "".join(f"/{place}\n" for place in places).encode()),
-        file("etc/bootselect/boot.conf", "".join(f"{key}={value}\n" for key, value in boot_conf.items()).encode()),
+        file(BOOT_CONF[1:], "".join(f"{key}={value}\n" for key, value in boot_conf.items()).encode()),
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootselect.formats.slot_files import OS_RELEASE
+from bootselect.health import FOLDERS
 from image_builder.definition.model import STATE
 from image_builder.slot.tree import copy_file, fix_folder_modes, merge_tree, write_text
 
@@ -29,7 +30,7 @@ sys.exit(main())
 _PLACES = ("dev", "mnt", "proc", "root", "run", "sys", "tmp", "var")
 _USR_LINKS = {"bin": "usr/bin", "sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "usr/sbin": "bin"}
 _LIB = "usr/lib/slotboot"
-_HEALTH = "usr/lib/bootselect/health.d"
+_HEALTH = FOLDERS[0].relative_to("/")
 
 
 def fill_tiny_slot(root: Path, definition: Definition, slot: SlotDefinition, parts: SlotParts, runner: Runner) -> None:
