@@ -20,7 +20,7 @@ another, as ``restore`` of an unrelated table may: tests/gptlib/crash/test_order
 from __future__ import annotations
 
 from gptlib._record import Record
-from gptlib.table.partition import MIN_ENTRY_SIZE, EntryArray
+from gptlib.table.partition import MIN_ENTRY_SIZE, decode_entry
 from gptlib.table.types import COREOS_USR, type_guid
 
 TYPE_CHECKING = False
@@ -108,15 +108,14 @@ def _choice(table: Table) -> _Rank:
 
 def _uuid(table: Table, number: int) -> bytes:
     """What the entry of this number has as its UUID, used or not; nothing for number 0."""
-    at = (number - 1) * MIN_ENTRY_SIZE
-    return table.entries[at + 16 : at + 32] if number else b""
+    return decode_entry(table.entries.raw_entry(number)).unique_partition_guid if number else b""
 
 
 def _prepared(table: Table, number: int, other: Table) -> Table:
     """The table with the UUID that ``other`` has under this number, which is unused and stays so."""
-    at = (number - 1) * MIN_ENTRY_SIZE
-    entries = table.entries[: at + 16] + _uuid(other, number) + table.entries[at + 32 :]
-    return table._replace(entries=EntryArray(entries, MIN_ENTRY_SIZE))
+    entries = table.entries
+    raw = decode_entry(entries.raw_entry(number))._replace(unique_partition_guid=_uuid(other, number))
+    return table._replace(entries=entries.with_raw(number, raw))
 
 
 def _moved(old: Table, new: Table) -> Table | None:

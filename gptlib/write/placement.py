@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 from gptlib.errors import TableError, TruncatedDiskError
+from gptlib.layout.compiled import HEADER_SIZE
 from gptlib.table.structures import Structure, structures
-from gptlib.table.table import HEADER_SIZE, MAX_ARRAY_BYTES, valid_entry_size
+from gptlib.table.table import MAX_ARRAY_BYTES, valid_entry_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
