@@ -63,11 +63,11 @@ else:
 
         @classmethod
         def _complete(cls, values, named):
-            known = dict(zip(cls._fields, values, strict=False))
-            wrong = [field for field in named if field in known or field not in cls._fields]
-            known = {**cls._field_defaults, **known, **named}
+            known = {**cls._field_defaults, **dict(zip(cls._fields, values, strict=False)), **named}
+            clashes = [field for field in cls._fields[: len(values)] if field in named]
             missing = [field for field in cls._fields if field not in known]
-            if wrong or missing or len(values) > len(cls._fields):
+            if clashes or missing or len(known) != cls._arity or len(values) > cls._arity:
+                wrong = [*clashes, *(field for field in named if field not in cls._fields)]
                 raise TypeError(f"{cls.__name__} takes ({', '.join(cls._fields)}); wrong: {wrong}, missing: {missing}")
             return [known[field] for field in cls._fields]
 
