@@ -9,7 +9,7 @@ from gptlib.disk import Disk
 from gptlib.errors import TargetError
 from gptlib.layout.compiled import MBR_SIZE, BootCodeBytes, MbrBytes
 from gptlib.table.guid import Guid
-from gptlib.table.mbr import protective_mbr
+from gptlib.table.mbr import BOOT_GUID_MARK, protective_mbr
 from gptlib.write.mbr import write_mbr
 
 TYPE_CHECKING = False
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _LEAST = 2 * 512
 """Bytes of the smallest thing that cgpt takes for a disk."""
-_MAGIC = b"\x1d\x9a"
-"""Tells that a boot GUID is meant (syslinux, mbr/gptmbr)."""
 
 
 def _boot_code(name: str) -> bytes:
@@ -44,7 +42,7 @@ def _run(parsed: Parsed) -> int:
         if protect:
             # A new one, as cgpt's: what the records held before does not stay.
             mbr[:] = protective_mbr(bytes(mbr[: MbrBytes.partition_records.start]), state.total_sectors)
-            mbr[MbrBytes.unknown] = _MAGIC
+            mbr[MbrBytes.unknown] = BOOT_GUID_MARK
         if number is not None:
             table = disk.table()
             mbr[BootCodeBytes.boot_guid] = table.entries.entry(entry_number(table, number)).unique_guid

@@ -18,6 +18,8 @@ from gptlib.layout.compiled import (
 _MBR, _RECORD = Struct(MBR_FORMAT), Struct(MBR_RECORD_FORMAT)
 SIGNATURE = 0xAA55
 PROTECTIVE_TYPE = 0xEE
+BOOT_GUID_MARK = b"\x1d\x9a"
+"""In the field of unknown use: a boot GUID is meant (syslinux, mbr/gptmbr)."""
 ABSENT, PROTECTIVE, HYBRID, FOREIGN = "absent", "protective", "hybrid", "foreign"
 _MAX_SECTORS = 0xFFFFFFFF
 _RECORDS = (MbrBytes.partition_records.stop - MbrBytes.partition_records.start) // MBR_RECORD_SIZE
