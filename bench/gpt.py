@@ -98,7 +98,7 @@ def best(competitors: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def read_ours(path: Path) -> object:
-    """Both copies judged with all their CRCs, every partition decoded."""
+    """Both copies validated with all their CRCs, every partition decoded."""
     with Disk.open(path) as disk:
         state = disk.read()
     return state.table and state.table.partitions
@@ -164,13 +164,13 @@ def parts(path: Path, used: int) -> Iterator[Row]:
             {
                 "open, two reads, close": lambda: open_and_fetch(path),
                 "CRC of the entries": lambda: crc32(entries),
-                "judging both copies": lambda: examine(cache, None),
+                "validating both copies": lambda: examine(cache, None),
                 "decoding the partitions": lambda: EntryArray(entries).partitions,
             }
         )
-    whole = times["open, two reads, close"] + times["judging both copies"] + times["decoding the partitions"]
+    whole = times["open, two reads, close"] + times["validating both copies"] + times["decoding the partitions"]
     for name, milliseconds in times.items():
-        note = "contained in judging both copies" if name.startswith("CRC") else "share of a read"
+        note = "contained in validating both copies" if name.startswith("CRC") else "share of a read"
         yield Row(f"parts of a read, {used} used entries", name, milliseconds, milliseconds / whole, note)
 
 

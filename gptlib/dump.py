@@ -7,6 +7,7 @@ in sectors, text in double quotes has JSON's ``\uXXXX`` for what cannot be print
 from __future__ import annotations
 
 import re
+from struct import iter_unpack
 from typing import TYPE_CHECKING, NamedTuple
 
 from gptlib._record import unchecked
@@ -105,8 +106,8 @@ def _quote(text: str) -> str:
 
 
 def _escape(letter: str) -> str:
-    units = letter.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    units = iter_unpack("<H", letter.encode("utf-16-le", "surrogatepass"))
+    return "".join(f"\\u{unit:04x}" for (unit,) in units)
 
 
 def _unquote(text: str) -> str:
@@ -206,7 +207,7 @@ class _Reader:
 
     def _array(self, count: int, size: int) -> EntryArray:
         if not valid_entry_size(size) or not 1 <= count <= MAX_ARRAY_BYTES // size:
-            raise InvalidValueError(f"{count} entries of {size} bytes cannot be")
+            raise InvalidValueError(f"{count} entries of {size} bytes are not allowed")
         wrong = [n for n, entry in self._entries.items() if not 1 <= n <= count or len(entry) > size]
         if wrong:
             raise InvalidValueError(f"entry {wrong[0]} does not fit into {count} entries of {size} bytes")

@@ -64,7 +64,7 @@ def _occupant(cache: SectorCache, table: Table, copy: Copy, *, certain: bool) ->
         if signature:
             return f"the disk ends with {signature}"
     sector = foreign_sector(cache, table, copy, certain=certain)
-    return "" if sector is None else f"sector {sector} holds something that is no part of a table"
+    return "" if sector is None else f"sector {sector} holds something that is not part of a table"
 
 
 def _reaching(table: Table, total: int) -> Table:

@@ -103,7 +103,7 @@ class Attributes(int):
         return Attributes(value)
 
     def with_bits(self, mask: int, *, on: bool) -> Attributes:
-        """A copy with the bits of ``mask`` set or cleared. Raises InvalidValueError for a mask that is none of 64 bits."""
+        """A copy with the bits of ``mask`` set or cleared. Raises InvalidValueError for a mask that does not fit into 64 bits."""
         mask = Attributes(mask)
         return Attributes(self | mask if on else self & ~mask)
 

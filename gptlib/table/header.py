@@ -38,7 +38,7 @@ class Header(HeaderFields):
         return self.number_of_partition_entries * self.size_of_partition_entry
 
     def describes_same_table(self, other: Header) -> bool:
-        """Whether both headers agree in all that is no matter of the copy: shape of the array, usable sectors, disk GUID."""
+        """Whether both headers agree in all that does not depend on the copy: shape of the array, usable sectors, disk GUID."""
         return all(getattr(self, name) == getattr(other, name) for name in _OF_THE_TABLE)
 
 

@@ -73,7 +73,9 @@ def _check_place(first: int, last: int) -> None:
     check_number("first sector", first)
     check_number("last sector", last)
     if first > last:
-        raise InvalidValueError(f"a partition from sector {first} to {last} cannot be: it would end before it starts")
+        raise InvalidValueError(
+            f"a partition from sector {first} to {last} is not allowed: it would end before it starts"
+        )
 
 
 def _encode_name(name: str) -> bytes:
@@ -129,7 +131,7 @@ class EntryArray(bytes):
         """Wrap ``data``, whose CRC may be known. Raises InvalidValueError unless it is made of entries of 128 * 2^n bytes."""
         check_number("entry size", entry_size, MIN_ENTRY_SIZE)
         if entry_size & (entry_size - 1) or not data or len(data) % entry_size:
-            raise InvalidValueError(f"{len(data)} bytes are no entries of {entry_size} bytes; sizes are 128 * 2^n")
+            raise InvalidValueError(f"{len(data)} bytes are not entries of {entry_size} bytes; sizes are 128 * 2^n")
         self = super().__new__(cls, data)
         self.entry_size = entry_size
         self._partitions, self._crc32 = None, known_crc32

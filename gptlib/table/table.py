@@ -117,7 +117,7 @@ class Table(CheckedRecord):
         if disk_guid is not None:
             check_kind("disk GUID", disk_guid, Guid)
         if not valid_entry_size(entry_size) or not 1 <= entry_count <= MAX_ARRAY_BYTES // entry_size:
-            raise InvalidValueError(f"{entry_count} entries of {entry_size} bytes cannot be; sizes are 128 * 2^n")
+            raise InvalidValueError(f"{entry_count} entries of {entry_size} bytes are not allowed; sizes are 128 * 2^n")
         entries = EntryArray(bytes(entry_count * entry_size), entry_size)
         length = array_sectors(len(entries), sector_size)
         first, last = 2 + padding + length, total_sectors - length - 2

@@ -8,7 +8,7 @@ entries that are valid, but the number of the slot from the primary entries, be 
   *entries first*: E1, H1, then the backup. Then it is the new slot that is looked up in the old entries. Whoever reads whole
   copies finds the old table in the backup, with which the old H1 agrees, until E1 and H1 are both new. Where a slot
   comes and another one goes, the UUID of the one is first put under its number while that is still unused, or that of the other
-  is left there until the new table is complete; to everybody else an unused entry is no entry.
+  is left there until the new table is complete; to everybody else an unused entry does not count.
 - where several sectors of E1 change, no mixture of old and new ones may have a third slot on top. If the new choice
   outranks the old one, its sector comes first; else that of the old one comes last, with a flush of its own. Then
   nobody is above one of the two: the others have either their old rank, below the old choice, or their new one, below the new.
