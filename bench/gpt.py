@@ -32,8 +32,8 @@ from bench.installed import install
 from bench.options import wants_json
 from gptlib import Attributes, Disk, Guid, Partition, Table, type_guid
 from gptlib.read.sectors import SectorCache
-from gptlib.read.state import read_state
-from gptlib.table.crc import crc32_of_array, uses_c_extension
+from gptlib.read.state import examine
+from gptlib.table.crc import crc32, uses_c_extension
 from gptlib.table.partition import EntryArray
 from gptlib.write.plan import plan_write
 
@@ -98,7 +98,7 @@ def best(competitors: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def read_ours(path: Path) -> object:
-    """Both copies judged with all their CRCs, every partition decoded."""
+    """Both copies validated with all their CRCs, every partition decoded."""
     with Disk.open(path) as disk:
         state = disk.read()
     return state.table and state.table.partitions
@@ -163,14 +163,14 @@ def parts(path: Path, used: int) -> Iterator[Row]:
         times = best(
             {
                 "open, two reads, close": lambda: open_and_fetch(path),
-                "CRC of the entries": lambda: crc32_of_array(entries),
-                "judging both copies": lambda: read_state(cache, None),
+                "CRC of the entries": lambda: crc32(entries),
+                "validating both copies": lambda: examine(cache, None),
                 "decoding the partitions": lambda: EntryArray(entries).partitions,
             }
         )
-    whole = times["open, two reads, close"] + times["judging both copies"] + times["decoding the partitions"]
+    whole = times["open, two reads, close"] + times["validating both copies"] + times["decoding the partitions"]
     for name, milliseconds in times.items():
-        note = "contained in judging both copies" if name.startswith("CRC") else "share of a read"
+        note = "contained in validating both copies" if name.startswith("CRC") else "share of a read"
         yield Row(f"parts of a read, {used} used entries", name, milliseconds, milliseconds / whole, note)
 
 
@@ -245,7 +245,7 @@ def parts_of_a_change(path: Path) -> Iterator[Row]:
     times = best(
         {
             "the new table": lambda: table.with_attributes(1, bits),
-            "CRC of its entries": lambda: crc32_of_array(new.entries),
+            "CRC of its entries": lambda: crc32(new.entries),
             "which sectors, and in which order": plan,
         }
     )

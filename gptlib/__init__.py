@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from gptlib.linux.kernel import KernelError, PartitionInUseError
     from gptlib.read.checks import table_findings
     from gptlib.read.findings import ERROR, NOTE, WARNING, Finding
-    from gptlib.read.state import State
+    from gptlib.read.state import Examination, State
     from gptlib.table.attributes import (
         GROW,
         HAS_BOOTED_ONCE,
@@ -79,6 +79,7 @@ __all__ = [
     "BusyError",
     "CorruptGptError",
     "Disk",
+    "Examination",
     "Finding",
     "GptError",
     "Guid",
@@ -106,6 +107,7 @@ _MODULES = {
     "Attributes": "table.attributes",
     "Disk": "disk",
     "ERROR": "read.findings",
+    "Examination": "read.state",
     "Finding": "read.findings",
     "GROW": "table.attributes",
     "Guid": "table.guid",

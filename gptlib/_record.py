@@ -10,17 +10,24 @@ class declares its fields in the usual way::
         y: int = 0
 
 A ``CheckedRecord`` calls its method ``_check`` with the names of the fields that were given, whenever it is made by its class or
-``_replace``. ``_make`` makes one as it stands on a disk, be it as illegal as it may; of that, ``_replace`` checks what it replaces.
+``_replace``. ``_make`` makes one as it stands on a disk, be it as illegal as it may, and so does ``unchecked`` from keywords; of that,
+``_replace`` checks what it replaces. A class without fields of its own has those of its base.
 """
 
 from __future__ import annotations
 
-__all__ = ["CheckedRecord", "Record"]
+__all__ = ["CheckedRecord", "Record", "unchecked"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple as CheckedRecord
     from typing import NamedTuple as Record
+    from typing import TypeVar
+
+    _Kind = TypeVar("_Kind")
+
+    def unchecked(kind: type[_Kind], **fields: object) -> _Kind:
+        """A ``CheckedRecord`` whose values are not checked. Raises TypeError for missing and unknown fields."""
 else:
     from _operator import itemgetter
 
@@ -31,6 +38,9 @@ else:
             if bases == (tuple,):
                 return super().__new__(mcs, name, bases, namespace)
             fields = tuple(namespace.get("__annotations__", ()))
+            if not fields:
+                namespace["__slots__"] = ()
+                return super().__new__(mcs, name, bases, namespace)
             defaults = {field: namespace.pop(field) for field in fields if field in namespace}
             namespace.update({field: property(itemgetter(place)) for place, field in enumerate(fields)})
             namespace.update(__slots__=(), _fields=fields, _field_defaults=defaults, _arity=len(fields))
@@ -53,11 +63,11 @@ else:
 
         @classmethod
         def _complete(cls, values, named):
-            known = dict(zip(cls._fields, values, strict=False))
-            wrong = [field for field in named if field in known or field not in cls._fields]
-            known = {**cls._field_defaults, **known, **named}
+            known = {**cls._field_defaults, **dict(zip(cls._fields, values, strict=False)), **named}
+            clashes = [field for field in cls._fields[: len(values)] if field in named]
             missing = [field for field in cls._fields if field not in known]
-            if wrong or missing or len(values) > len(cls._fields):
+            if clashes or missing or len(known) != cls._arity or len(values) > cls._arity:
+                wrong = [*clashes, *(field for field in named if field not in cls._fields)]
                 raise TypeError(f"{cls.__name__} takes ({', '.join(cls._fields)}); wrong: {wrong}, missing: {missing}")
             return [known[field] for field in cls._fields]
 
@@ -94,3 +104,6 @@ else:
 
         def __reduce__(self):
             return type(self)._make, (tuple(self),)
+
+    def unchecked(kind, **fields):
+        return kind._make(kind._complete((), fields))

@@ -1,4 +1,4 @@
-"""Checks of values when they are made. ``bool`` is no number here: what is meant by one as an LBA is anybody's guess."""
+"""Checks of values when they are made. ``bool`` is not a number here: what is meant by one as an LBA is anybody's guess."""
 
 from __future__ import annotations
 

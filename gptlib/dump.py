@@ -7,22 +7,24 @@ in sectors, text in double quotes has JSON's ``\uXXXX`` for what cannot be print
 from __future__ import annotations
 
 import re
+from struct import iter_unpack
 from typing import TYPE_CHECKING, NamedTuple
 
+from gptlib._record import unchecked
 from gptlib.errors import GptError, InvalidValueError
-from gptlib.table.attributes import Attributes
+from gptlib.layout.compiled import HEADER_SIZE, MbrBytes
+from gptlib.table.attributes import SLOT_BITS, Attributes
 from gptlib.table.guid import Guid
 from gptlib.table.mbr import classify, protective_mbr
 from gptlib.table.partition import MIN_ENTRY_SIZE, EntryArray, Partition, encode_partition
-from gptlib.table.table import HEADER_SIZE, MAX_ARRAY_BYTES, REVISION, SECTOR_SIZES, Table, valid_entry_size
+from gptlib.table.table import MAX_ARRAY_BYTES, REVISION, SECTOR_SIZES, Table, valid_entry_size
 from gptlib.table.types import type_guid, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = "# gptctl dump 1"
-_CODE = 440
-_SLOT_BITS = 0x1FF << 48
+_CODE = MbrBytes.boot_code.stop
 _WORD = re.compile(r'([a-z-]+)=("(?:[^"\\]|\\u[0-9a-f]{4})*"|\S*)\s*')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\u[0-9a-f]{4})*"')
 _SPECIAL = '"\\'
@@ -30,7 +32,7 @@ _ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
 
 
 class DumpError(GptError):
-    """A text that is no dump. Nothing was written."""
+    """A text that is not a dump. Nothing was written."""
 
     def __init__(self, path: str, line: int, problem: str) -> None:
         super().__init__(f"{path}: line {line}: {problem}; expected the output of 'gptctl dump'")
@@ -74,9 +76,8 @@ def _head(dump: Dump) -> Iterator[str]:
 
 
 def _entries(entries: EntryArray) -> Iterator[str]:
-    size = entries.entry_size
     for number in range(1, entries.capacity + 1):
-        raw = entries[(number - 1) * size : number * size]
+        raw = entries.raw_entry(number)
         if number in entries.partitions:
             yield _partition(number, entries.partitions[number], raw[MIN_ENTRY_SIZE:])
         elif any(raw):
@@ -85,7 +86,7 @@ def _entries(entries: EntryArray) -> Iterator[str]:
 
 def _partition(number: int, partition: Partition, tail: bytes) -> str:
     bits = partition.attributes
-    other = bits & ~_SLOT_BITS
+    other = bits & ~SLOT_BITS
     words = [
         f"partition number={number}",
         f"start={partition.first_lba}",
@@ -105,8 +106,8 @@ def _quote(text: str) -> str:
 
 
 def _escape(letter: str) -> str:
-    units = letter.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    units = iter_unpack("<H", letter.encode("utf-16-le", "surrogatepass"))
+    return "".join(f"\\u{unit:04x}" for (unit,) in units)
 
 
 def _unquote(text: str) -> str:
@@ -206,7 +207,7 @@ class _Reader:
 
     def _array(self, count: int, size: int) -> EntryArray:
         if not valid_entry_size(size) or not 1 <= count <= MAX_ARRAY_BYTES // size:
-            raise InvalidValueError(f"{count} entries of {size} bytes cannot be")
+            raise InvalidValueError(f"{count} entries of {size} bytes are not allowed")
         wrong = [n for n, entry in self._entries.items() if not 1 <= n <= count or len(entry) > size]
         if wrong:
             raise InvalidValueError(f"entry {wrong[0]} does not fit into {count} entries of {size} bytes")
@@ -225,7 +226,13 @@ def _entry(words: dict[str, str]) -> bytes:
         priority=int(words["priority"]), tries=int(words["tries"]), successful=bool(int(words["successful"]))
     )
     first = int(words["start"])
-    name = _unquote(words["label"])
-    last = first + int(words["size"]) - 1
-    partition = Partition._make((type_guid(words["type"]), Guid.parse(words["guid"]), first, last, attributes, name))
+    partition = unchecked(
+        Partition,
+        type_guid=type_guid(words["type"]),
+        unique_guid=Guid.parse(words["guid"]),
+        first_lba=first,
+        last_lba=first + int(words["size"]) - 1,
+        attributes=attributes,
+        name=_unquote(words["label"]),
+    )
     return encode_partition(partition, legal=False) + bytes.fromhex(words.get("tail", ""))

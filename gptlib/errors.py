@@ -20,7 +20,7 @@ class TableError(GptError):
 
 
 class TargetError(GptError):
-    """The target cannot be opened or is no disk, partition node or image file."""
+    """The target cannot be opened or is not a disk, partition node or image file."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")

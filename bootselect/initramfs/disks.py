@@ -115,7 +115,9 @@ def _problem(disk: Disk, state: State, table: Table) -> str:
     sectors = [(partition.first_lba, partition.last_lba + 1) for partition in table.partitions.values()]
     # Entries with the right checksum are not a superblock: on a disk that is whole, one place is left to be read.
     arrays = [
-        copy.header.entries_lba for copy in (state.primary, state.backup) if copy.valid and copy.header is not None
+        copy.header.partition_entry_lba
+        for copy in (state.primary, state.backup)
+        if copy.valid and copy.header is not None
     ]
     sectors += [(first, first + table.entries_sectors) for first in arrays]
     size = table.sector_size

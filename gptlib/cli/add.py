@@ -5,17 +5,14 @@ from __future__ import annotations
 from gptlib.cli.common import change, complain, entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
-from gptlib.table.attributes import LEGACY_BOOT, MAX_PRIORITY, MAX_TRIES, REQUIRED, Attributes
+from gptlib.table.attributes import LEGACY_BOOT, MAX_PRIORITY, MAX_TRIES, MAX_TYPE_SPECIFIC, REQUIRED, Attributes
 from gptlib.table.guid import Guid
-from gptlib.table.partition import Partition
+from gptlib.table.partition import NAME_BYTES, Partition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
     from gptlib.table.table import Table
-
-_LABEL_BYTES = 72
-_RAW_SHIFT, _RAW_MAX = 48, 0xFFFF
 
 
 def _label(parsed: Parsed) -> str | None:
@@ -24,9 +21,9 @@ def _label(parsed: Parsed) -> str | None:
     if label is None:
         return None
     data = label.encode("utf-16-le")
-    if len(data) <= _LABEL_BYTES:
+    if len(data) <= NAME_BYTES:
         return label
-    label = data[:_LABEL_BYTES].decode("utf-16-le", "ignore")
+    label = data[:NAME_BYTES].decode("utf-16-le", "ignore")
     complain(f"WARNING: the label is too long; it is cut off to {label!r}")
     return label
 
@@ -46,7 +43,7 @@ class _Wanted:
     def attributes(self, old: Attributes) -> Attributes:
         """The attribute bits: a raw value replaces bits 48-63 (vboot's cgpt), or all 64 if it is longer (seismograph's)."""
         if self.raw is not None:
-            return Attributes(self.raw if self.raw > _RAW_MAX else old & (1 << _RAW_SHIFT) - 1 | self.raw << _RAW_SHIFT)
+            return Attributes(self.raw) if self.raw > MAX_TYPE_SPECIFIC else old.with_type_specific(self.raw)
         successful = None if self.successful is None else bool(self.successful)
         new = old.with_slot(priority=self.priority, tries=self.tries, successful=successful)
         for mask, value in self.bits.items():

@@ -7,23 +7,22 @@ from gptlib.cli.common import entry_number, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import TargetError
+from gptlib.layout.compiled import MBR_SIZE, BootCodeBytes, MbrBytes
 from gptlib.table.guid import Guid
-from gptlib.table.mbr import MBR_BYTES, protective_mbr
+from gptlib.table.mbr import BOOT_GUID_MARK, protective_mbr
+from gptlib.write.mbr import write_mbr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
 
-BOOT_CODE, BOOT_GUID, MAGIC = slice(0, 424), slice(424, 440), slice(444, 446)
 _LEAST = 2 * 512
 """Bytes of the smallest thing that cgpt takes for a disk."""
-_MAGIC = b"\x1d\x9a"
-"""Tells that a boot GUID is meant (syslinux, mbr/gptmbr)."""
 
 
 def _boot_code(name: str) -> bytes:
     try:
-        code = read_bytes(name, BOOT_CODE.stop)
+        code = read_bytes(name, BootCodeBytes.code.stop)
     except OSError as error:
         raise UsageError(f"can't read {name}: {error.strerror}") from None
     if not code:
@@ -39,19 +38,19 @@ def _run(parsed: Parsed) -> int:
         if disk.device.size < _LEAST:
             raise TargetError(disk.path, f"has only {disk.device.size} bytes; give a disk or a whole disk image")
         state = disk.examine()
-        mbr = bytearray(disk.device.read(0, MBR_BYTES))
+        mbr = bytearray(disk.device.read(0, MBR_SIZE))
         if protect:
             # A new one, as cgpt's: what the records held before does not stay.
-            mbr[:] = protective_mbr(bytes(mbr[: MAGIC.stop]), state.total_sectors)
-            mbr[MAGIC] = _MAGIC
+            mbr[:] = protective_mbr(bytes(mbr[: MbrBytes.partition_records.start]), state.total_sectors)
+            mbr[MbrBytes.unknown] = BOOT_GUID_MARK
         if number is not None:
             table = disk.table()
-            mbr[BOOT_GUID] = table.entries.entry(entry_number(table, number)).unique_guid
+            mbr[BootCodeBytes.boot_guid] = table.entries.entry(entry_number(table, number)).unique_guid
         if code is not None:
             mbr[: len(code)] = code
         if write:
-            disk.write_mbr(bytes(mbr))
-    print(Guid(bytes(mbr[BOOT_GUID])))
+            write_mbr(disk, bytes(mbr))
+    print(Guid(bytes(mbr[BootCodeBytes.boot_guid])))
     return 0
 
 

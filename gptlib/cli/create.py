@@ -10,6 +10,7 @@ from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
 from gptlib.errors import TargetError
 from gptlib.table.table import SECTOR_SIZES, Table
+from gptlib.write.image import extend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _create(disk: Disk, sectors: int, asked: int | None, padding: int, guid: Gui
         raise TargetError(disk.path, f"has {device.size // size} sectors, less than the {sectors} asked for with -s")
     table = Table.new(total_sectors=wanted // size, sector_size=size, disk_guid=guid, padding=padding)
     if wanted > device.size:
-        disk.extend(wanted)
+        extend(disk, wanted)
     disk.create(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gptlib.cli.common import target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
+from gptlib.write.legacy import set_legacy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def _run(parsed: Parsed) -> int:
     if parsed.has("e") and parsed.has("p"):
         raise UsageError("incompatible flags, pick either -e or -p")
     with Disk.open(target_of(parsed).path, write=True) as disk:
-        disk.set_legacy("efi-part" if parsed.has("e") else "ignore-primary" if parsed.has("p") else "legacy")
+        set_legacy(disk, "efi-part" if parsed.has("e") else "ignore-primary" if parsed.has("p") else "legacy")
     return 0
 
 

@@ -58,7 +58,7 @@ COMMAND = Command(
     "Repair damaged GPT headers and tables. A good copy is never touched before the other one is good.",
     (
         Option("v", "", "Verbose"),
-        Option("f", "", "Write even where something stands that is no part of a table", "force"),
+        Option("f", "", "Write even where something stands that is not part of a table", "force"),
     ),
     _run,
     "Moves the backup to the end of a disk that was grown, and makes a protective MBR where there is no MBR at all.\n"

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gptlib.read.findings import Finding
-    from gptlib.read.state import State
+    from gptlib.read.state import Examination, State
     from gptlib.read.validation import Copy
     from gptlib.table.partition import Partition
-    from gptlib.table.table import Table
 
 
-def show_json(path: str, state: State, table: Table, number: int | None) -> str:
+def show_json(path: str, state: State, number: int | None) -> str:
     """What ``gptctl show --json`` prints: sizes and places in sectors, GUIDs in upper case as cgpt prints them."""
+    table = state.table
     partitions = table.partitions if number is None else {number: table.partition(number)}
     return _text(
         {
@@ -42,13 +42,13 @@ def matches_json(matches: Iterable[tuple[str, str, int, Partition]]) -> str:
     return _text([{"path": path, "node": node, **_partition(index, entry)} for path, node, index, entry in matches])
 
 
-def findings_json(path: str, state: State, findings: Iterable[Finding]) -> str:
+def findings_json(path: str, found: Examination, findings: Iterable[Finding]) -> str:
     """What ``gptctl verify --json`` prints."""
     return _text(
         {
             "path": path,
-            "usable": state.table is not None,
-            "source": state.source,
+            "usable": found.table is not None,
+            "source": found.source,
             "findings": [finding._asdict() for finding in findings],
         }
     )

@@ -7,6 +7,7 @@ from gptlib.cli.options import Command, Option, UsageError
 from gptlib.cli.textform import read_dump
 from gptlib.disk import Disk
 from gptlib.errors import TableError
+from gptlib.layout.compiled import MbrBytes
 from gptlib.read.checks import table_findings
 from gptlib.table.mbr import PROTECTIVE, classify, protective_mbr
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from gptlib.cli.options import Parsed
     from gptlib.table.table import Table
 
-_BOOT_CODE = 440
+_BOOT_CODE = MbrBytes.boot_code.stop
 
 
 def _fitted(disk: Disk, table: Table, *, fit: bool) -> Table:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from gptlib.cli.common import JSON, entry_number, out, report, shown, target_of
 from gptlib.cli.options import Command, Option, UsageError
 from gptlib.disk import Disk
+from gptlib.layout.compiled import BootCodeBytes, HeaderBytes
 from gptlib.read.checks import table_findings
 from gptlib.read.findings import NOTE
 from gptlib.read.state import COMBINED
+from gptlib.table.attributes import EFI_IGNORE, LEGACY_BOOT, REQUIRED, SLOT_BITS
 from gptlib.table.crc import crc32
 from gptlib.table.guid import ZERO, Guid
 from gptlib.table.header import decode_header, header_crc
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 _MORE = " " * 34
 _TITLE = f"{'start':>12}{'size':>12}{'part':>8}  contents\n"
-_BOOT_GUID = slice(424, 440)
 
 FIELDS: dict[str, Callable[[Partition], object]] = {
     "b": lambda entry: _signed(entry.first_lba),
@@ -40,7 +41,7 @@ FIELDS: dict[str, Callable[[Partition], object]] = {
     "P": lambda entry: entry.attributes.priority,
     "R": lambda entry: int(entry.attributes.required),
     "B": lambda entry: int(entry.attributes.legacy_boot),
-    "A": lambda entry: f"{entry.attributes >> 48:#x}" if entry.attributes >> 48 else "0",
+    "A": lambda entry: f"{bits:#x}" if (bits := entry.attributes.type_specific) else "0",
 }
 """The single fields that ``-i N`` can show, by the letter of their option."""
 
@@ -59,7 +60,7 @@ def entry_details(entry: Partition, index: int, *, numeric: bool, text: Callable
     lines = [_line(entry.first_lba, entry.last_lba - entry.first_lba + 1, index, f'Label: "{text(entry.label)}"')]
     lines.append(f"{_MORE}Type: {entry.type_guid if numeric else type_description(entry.type_guid)}\n")
     lines.append(f"{_MORE}UUID: {entry.unique_guid}\n")
-    attributes = f"[{entry.attributes >> 48:x}]" if numeric else _attributes(entry)
+    attributes = f"[{entry.attributes.type_specific:x}]" if numeric else _attributes(entry)
     if attributes:
         lines.append(f"{_MORE}Attr: {attributes}\n")
     return "".join(lines)
@@ -68,12 +69,12 @@ def entry_details(entry: Partition, index: int, *, numeric: bool, text: Callable
 def _attributes(entry: Partition) -> str:
     bits, kind = entry.attributes, entry.type_guid
     words = []
-    if kind in {type_guid(CHROMEOS_KERNEL), type_guid(COREOS_USR)} or (is_slot_type(kind) and bits >> 48 & 0x1FF):
+    if kind in {type_guid(CHROMEOS_KERNEL), type_guid(COREOS_USR)} or (is_slot_type(kind) and bits & SLOT_BITS):
         words.append(str(bits))
     words += [
         f"{name}=1"
-        for name, is_set in (("required", bits & 1), ("efi_ignore", bits & 2), ("legacy_boot", bits & 4))
-        if is_set
+        for name, mask in (("required", REQUIRED), ("efi_ignore", EFI_IGNORE), ("legacy_boot", LEGACY_BOOT))
+        if bits & mask
     ]
     # vboot's cgpt ends each word with a space. seismograph's, the only one to know CoreOS's type, does not.
     return "".join(f"{word} " for word in words) if kind != type_guid(COREOS_USR) else " ".join(words)
@@ -81,10 +82,10 @@ def _attributes(entry: Partition) -> str:
 
 def _header_details(copy: Copy, *, numeric: bool) -> str:
     sector = copy.sector
-    header = decode_header(sector)
-    signature = f"[{sector[:8].hex('-').upper()}]" if numeric else f"[{shown(sector[:8].decode('latin-1'))}]"
-    size_ok = header.header_size <= len(sector) and header_crc(sector, header.header_size) == header.header_crc32
-    entries_ok = copy.entries != b"" and crc32(copy.entries) == header.entries_crc32
+    header, mark = decode_header(sector), sector[HeaderBytes.signature]
+    signature = f"[{mark.hex('-').upper()}]" if numeric else f"[{shown(mark.decode('latin-1'))}]"
+    size_ok = 0 < header.header_size <= len(sector) and header_crc(sector, header.header_size) == header.header_crc32
+    entries_ok = copy.entries != b"" and crc32(copy.entries) == header.partition_entry_array_crc32
     fields = (
         f"Sig: {signature}",
         f"Rev: {header.revision:#010x}",
@@ -95,10 +96,10 @@ def _header_details(copy: Copy, *, numeric: bool) -> str:
         f"First LBA: {_signed(header.first_usable_lba)}",
         f"Last LBA: {_signed(header.last_usable_lba)}",
         f"Disk UUID: {Guid(header.disk_guid)}",
-        f"Entries LBA: {_signed(header.entries_lba)}",
-        f"Number of entries: {header.entry_count}",
-        f"Size of entry: {header.entry_size}",
-        f"Entries CRC: {header.entries_crc32:#010x} {'' if entries_ok else 'INVALID'}",
+        f"Entries LBA: {_signed(header.partition_entry_lba)}",
+        f"Number of entries: {header.number_of_partition_entries}",
+        f"Size of entry: {header.size_of_partition_entry}",
+        f"Entries CRC: {header.partition_entry_array_crc32:#010x} {'' if entries_ok else 'INVALID'}",
     )
     return "".join(f"{_MORE}{field}\n" for field in fields)
 
@@ -108,7 +109,7 @@ def _entries(array: EntryArray, *, numeric: bool) -> str:
 
 
 def _mbr_line(state: State) -> str:
-    guid = state.mbr[_BOOT_GUID]
+    guid = state.mbr[BootCodeBytes.boot_guid]
     return _line(0, 1, "", "PMBR" if guid in {ZERO, b""} else f"PMBR (Boot GUID: {Guid(guid)})")
 
 
@@ -122,8 +123,8 @@ def _drive_details(state: State) -> str:
 class _Listing:
     """The whole table, primary first; the backup shows its entries only where they tell something new."""
 
-    def __init__(self, state: State, table: Table, parsed: Parsed) -> None:
-        self.state, self.table = state, table
+    def __init__(self, state: State, parsed: Parsed) -> None:
+        self.state, self.table = state, state.table
         self.numeric, self.debug = parsed.has("n"), parsed.has("d")
         self.verbose = parsed.has("v") or self.debug
 
@@ -159,15 +160,17 @@ class _Listing:
 
     def _table_line(self, copy: Copy, name: str) -> str:
         start = sectors = 0
-        if len(copy.sector) >= 92:
+        if copy.sector:
             header = decode_header(copy.sector)
-            start = header.entries_lba
-            sectors = array_sectors(header.entry_count * header.entry_size % (1 << 32), self.state.sector_size)
+            start = header.partition_entry_lba
+            sectors = array_sectors(header.array_bytes % (1 << 32), self.state.sector_size)
         return _line(start, sectors, "" if copy.entries_ok else "INVALID", name)
 
     def _array(self, copy: Copy) -> str:
         """What stands in the array of one copy, whether or not it has the CRC that its header names."""
-        return _entries(EntryArray(copy.entries, decode_header(copy.sector).entry_size), numeric=self.numeric)
+        return _entries(
+            EntryArray(copy.entries, decode_header(copy.sector).size_of_partition_entry), numeric=self.numeric
+        )
 
     def _shows_backup_entries(self) -> bool:
         primary, backup = self.state.primary, self.state.backup
@@ -185,7 +188,13 @@ class _Listing:
 
 
 def _synonymous(one: Copy, other: Copy) -> bool:
-    names = ("first_usable_lba", "last_usable_lba", "entry_count", "entry_size", "disk_guid")
+    names = (
+        "first_usable_lba",
+        "last_usable_lba",
+        "number_of_partition_entries",
+        "size_of_partition_entry",
+        "disk_guid",
+    )
     return all(getattr(one.header, name) == getattr(other.header, name) for name in names)
 
 
@@ -208,13 +217,13 @@ def _field(parsed: Parsed) -> str | None:
     return given[0] if given else None
 
 
-def _render(state: State, table: Table, number: int | None, parsed: Parsed) -> str:
+def _render(state: State, number: int | None, parsed: Parsed) -> str:
     field, numeric = _field(parsed), parsed.has("n")
     if number is None:
         if field is not None:
             raise UsageError("-i required when displaying a single item")
-        return _quick(table, numeric=numeric) if parsed.has("q") else _Listing(state, table, parsed).text()
-    entry = table.entries.entry(entry_number(table, number))
+        return _quick(state.table, numeric=numeric) if parsed.has("q") else _Listing(state, parsed).text()
+    entry = state.table.entries.entry(entry_number(state.table, number))
     if field is not None:
         return f"{FIELDS[field](entry)}\n"
     return _TITLE + entry_details(entry, number, numeric=numeric)
@@ -226,14 +235,12 @@ def _run(parsed: Parsed) -> int:
     target = target_of(parsed)
     with Disk.open(target.path) as disk:
         state = disk.read()
-    if state.table is None:
-        raise TypeError("Disk.read() gives a table or raises")
     if parsed.has("json"):
         from gptlib.cli.report import show_json
 
-        out(show_json(target.path, state, state.table, target.partition))
+        out(show_json(target.path, state, target.partition))
     else:
-        out(_render(state, state.table, target.partition, parsed))
+        out(_render(state, target.partition, parsed))
     told = [f for f in state.findings if f.severity != NOTE and f.where in {"primary", "backup", "disk"}]
     report(target.path, [*told, *table_findings(state.table)])
     return 0

@@ -10,6 +10,7 @@ from gptlib._files import open_file, read_bytes, status
 from gptlib.disk import Disk
 from gptlib.dump import MAGIC, Dump, DumpError, parse_dump
 from gptlib.errors import TargetError
+from gptlib.layout.compiled import MBR_SIZE
 from gptlib.linux.resolve import resolve_target
 
 TYPE_CHECKING = False
@@ -22,9 +23,7 @@ def dump_of(path: str) -> Dump:
     """Read the table of a disk or image. Raises as ``Disk.read``."""
     with Disk.open(resolve_target(path).path) as disk:
         state = disk.read()
-    if state.table is None:
-        raise TypeError("Disk.read() gives a table or raises")
-    return Dump(state.table, state.mbr.ljust(512, b"\0"))
+    return Dump(state.table, state.mbr.ljust(MBR_SIZE, b"\0"))
 
 
 def read_dump(path: str) -> Dump:

@@ -21,7 +21,7 @@ def table_findings(table: Table) -> Iterator[Finding]:
         >>> list(table_findings(Table.new(total_sectors=2048)))
         []
     """
-    for finding, _ in _judged(table):
+    for finding, _ in _with_numbers(table):
         yield finding
 
 
@@ -31,10 +31,10 @@ def slot_findings(table: Table, number: int) -> list[Finding]:
     Raises TableError when there is no such partition.
     """
     table.partition(number)
-    return [finding for finding, numbers in _judged(table) if number in numbers]
+    return [finding for finding, numbers in _with_numbers(table) if number in numbers]
 
 
-def _judged(table: Table) -> Iterator[tuple[Finding, tuple[int, ...]]]:
+def _with_numbers(table: Table) -> Iterator[tuple[Finding, tuple[int, ...]]]:
     """Each finding, and the numbers of the partitions that it concerns.
 
     Not every pair of partitions that overlap is named, but each that overlaps another is in one pair.

@@ -27,7 +27,7 @@ def is_md_member(read: Callable[[int, int], bytes], size: int, taken: Iterable[t
     ``read(offset, length)`` gives bytes, fewer or none where nothing can be read. ``taken`` are places, in bytes from (inclusive) to
     (exclusive), that are not read: what stands there belongs to something else. Give the partitions: a superblock in the
     last one is that partition's own, as for libblkid. A place that reaches beyond the device does not count: it is a
-    partition of a larger array. The checksum is not asked for: a member whose superblock is damaged is still no disk to be
+    partition of a larger array. The checksum is not asked for: a member whose superblock is damaged must not be
     written alone.
     """
     places = [(start, end) for start, end in taken if end <= size]

@@ -11,14 +11,13 @@ it is certain, and only sectors that hold no entry are looked at. Everywhere els
 
 from __future__ import annotations
 
-from struct import Struct
-
-from gptlib.layout.compiled import ENTRY_FORMAT
+from gptlib.layout.compiled import HEADER_SIZE
 from gptlib.read.findings import WARNING, Finding
 from gptlib.read.state import end_signature
 from gptlib.table.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, encode_header
+from gptlib.table.partition import MIN_ENTRY_SIZE, decode_entry
 from gptlib.table.structures import BACKUP, PRIMARY, structures
-from gptlib.table.table import HEADER_SIZE, array_sectors
+from gptlib.table.table import array_sectors
 from gptlib.write.placement import in_partition
 
 TYPE_CHECKING = False
@@ -26,24 +25,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gptlib.read.sectors import SectorCache
-    from gptlib.read.state import State
+    from gptlib.read.state import Examination
     from gptlib.read.validation import Copy
     from gptlib.table.table import Table
 
-_ENTRY = Struct(ENTRY_FORMAT)
 _OTHER = {PRIMARY: BACKUP, BACKUP: PRIMARY}
 _SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
 
 
-def occupied_places(cache: SectorCache, state: State, *, ignored: bool = False) -> Iterator[Finding]:
+def occupied_places(cache: SectorCache, found: Examination, *, ignored: bool = False) -> Iterator[Finding]:
     """What is in the way of each copy that is to be written anew: ``occupied`` by something else, or ``in-partition``.
 
     Copies marked IGNOREME are not looked at unless asked for.
     """
-    if state.table is None:
+    if found.table is None:
         return
-    table = _reaching(state.table, state.total_sectors)
-    for copy in (state.primary, state.backup):
+    table = _reaching(found.table, found.total_sectors)
+    for copy in (found.primary, found.backup):
         places = structures(table, (_OTHER[copy.where],))
         is_on_disk = all(0 < one.first <= one.last < table.total_sectors for one in places)
         if not is_on_disk or (copy.ignored and not ignored):
@@ -53,10 +51,10 @@ def occupied_places(cache: SectorCache, state: State, *, ignored: bool = False) 
             message = f"its place reaches into partition {taken[0]}; no change can be written as long as it does"
             yield Finding("in-partition", WARNING, copy.where, message)
         # Where a disk was cut off, the backup has lost the place that it had.
-        certain = copy.where == PRIMARY or table is state.table
-        found = _occupant(cache, table, copy, certain=certain)
-        if found:
-            message = f"{found}; this copy is left alone ('gptctl repair --force' writes over it)"
+        certain = copy.where == PRIMARY or table is found.table
+        occupant = _occupant(cache, table, copy, certain=certain)
+        if occupant:
+            message = f"{occupant}; this copy is left alone ('gptctl repair --force' writes over it)"
             yield Finding("occupied", WARNING, copy.where, message)
 
 
@@ -66,7 +64,7 @@ def _occupant(cache: SectorCache, table: Table, copy: Copy, *, certain: bool) ->
         if signature:
             return f"the disk ends with {signature}"
     sector = foreign_sector(cache, table, copy, certain=certain)
-    return "" if sector is None else f"sector {sector} holds something that is no part of a table"
+    return "" if sector is None else f"sector {sector} holds something that is not part of a table"
 
 
 def _reaching(table: Table, total: int) -> Table:
@@ -120,7 +118,7 @@ def _used_sectors(table: Table) -> set[int]:
 
 def _named_sectors(copy: Copy, size: int) -> int:
     header = copy.header
-    return 0 if header is None else array_sectors(header.entry_count * header.entry_size, size)
+    return 0 if header is None else array_sectors(header.array_bytes, size)
 
 
 def likely_place(cache: SectorCache, places: Sequence[int], table: Table) -> int:
@@ -158,12 +156,13 @@ def _resembles(found: bytes, wanted: bytes) -> bool:
 def _holds_entries(sector: bytes, table: Table) -> bool:
     """Whether a sector is made of entries: each is unused, or a partition that fits on the disk."""
     size = min(table.entries.entry_size, len(sector))
-    if size < _ENTRY.size:
+    if size < MIN_ENTRY_SIZE:
         return False
     for at in range(0, len(sector) - size + 1, size):
         entry = sector[at : at + size]
-        kind, unique, first, last, *_ = _ENTRY.unpack_from(entry)
-        used = any(kind) and any(unique) and 0 < first <= last < table.total_sectors
+        raw = decode_entry(entry)
+        identified = any(raw.partition_type_guid) and any(raw.unique_partition_guid)
+        used = identified and 0 < raw.starting_lba <= raw.ending_lba < table.total_sectors
         if any(entry) and not used:
             return False
     return True

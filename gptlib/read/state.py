@@ -1,17 +1,18 @@
-"""From the bytes of a disk to its table: both copies are judged, the best information is used, and the rest is reported."""
+"""From the bytes of a disk to its table: both copies are validated, the best information is used, and the rest is reported."""
 
 from __future__ import annotations
 
-from gptlib._record import Record
+from gptlib._record import Record, unchecked
+from gptlib.layout.compiled import HEADER_SIZE, MBR_SIZE
 from gptlib.read.findings import ERROR, NOTE, WARNING, Finding
 from gptlib.read.validation import Copy, validate_copy
-from gptlib.table.crc import crc32_of_array
+from gptlib.table.crc import crc32
 from gptlib.table.guid import Guid
 from gptlib.table.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, SIGNATURE, Header, is_intact
-from gptlib.table.mbr import ABSENT, FOREIGN, HYBRID, MBR_BYTES, classify, protected_sectors, protective_size
+from gptlib.table.mbr import ABSENT, FOREIGN, HYBRID, classify, protected_sectors, protective_size
 from gptlib.table.partition import EntryArray
 from gptlib.table.structures import BACKUP, PRIMARY
-from gptlib.table.table import HEADER_SIZE, SECTOR_SIZES, Table, array_sectors
+from gptlib.table.table import SECTOR_SIZES, Table, array_sectors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ _LARGEST_SECTOR = max(SECTOR_SIZES)
 _SIGNATURES = (SIGNATURE, LEGACY_SIGNATURE, *IGNORED_SIGNATURES)
 
 
-class State(Record):
-    """Everything that one read of a disk found.
+class Examination(Record):
+    """Everything that one look at a disk found, be there a table or not.
 
     ``table`` is None where no complete table can be put together; ``source`` says where it came from (``primary``,
     ``backup``, ``combined`` or empty). ``findings`` holds those of both copies and of the disk as a whole.
@@ -39,7 +40,7 @@ class State(Record):
     backup: Copy
     table: Table | None
     source: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = ()
     left_alone: tuple[str, ...] = ()
     """Copies (``primary``, ``backup``) in whose place something else stands: only ``repair`` by force writes them."""
     end_signature: str = ""
@@ -47,7 +48,7 @@ class State(Record):
 
     def __repr__(self) -> str:
         return (
-            f"<State: {self.total_sectors} sectors of {self.sector_size} bytes, MBR {self.mbr_kind}, {self.primary!r}, "
+            f"<{type(self).__name__}: {self.total_sectors} sectors of {self.sector_size} bytes, MBR {self.mbr_kind}, {self.primary!r}, "
             f"{self.backup!r}, from {self.source or 'neither'}: {self.table!r}>"
         )
 
@@ -68,6 +69,16 @@ class State(Record):
         return self.primary.is_legacy or self.backup.is_legacy
 
 
+class State(Examination):
+    """What was found on a disk whose table can be used."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def table(self) -> Table:
+            """The table: never None here."""
+
+
 def probe_sector_size(cache: SectorCache) -> int:
     """The sector size that the headers on an image file stand for: 512, 4096, or 512 when there are none."""
     candidates = [size for size in SECTOR_SIZES if cache.peek(size, 8) in _SIGNATURES]
@@ -83,42 +94,41 @@ def probe_sector_size(cache: SectorCache) -> int:
     return candidates[0] if candidates else SECTOR_SIZES[0]
 
 
-def read_state(cache: SectorCache, sector_size: int | None) -> State:
-    """Read and judge everything. Never raises for the contents of a disk, only records what it found.
+def examine(cache: SectorCache, sector_size: int | None) -> Examination:
+    """Read and validate everything. Never raises for the contents of a disk, only records what it found.
 
     ``sector_size`` is None for an image file, where it is probed; where that leads nowhere, what another table for another
     sector size left behind may have misled the probe, and the other size is tried.
     """
     size = sector_size or probe_sector_size(cache)
-    state = _read_state(cache, size)
-    if state.table is None and sector_size is None:
+    found = _examine(cache, size)
+    if found.table is None and sector_size is None:
         for other in SECTOR_SIZES:
-            second = _read_state(cache, other) if other != size else state
+            second = _examine(cache, other) if other != size else found
             if second.table is not None:
                 return second
-    return state
+    return found
 
 
-def _read_state(cache: SectorCache, size: int) -> State:
+def _examine(cache: SectorCache, size: int) -> Examination:
     total = cache.size // size
     primary = validate_copy(cache, PRIMARY, 1, size)
     backup = _find_backup(cache, primary, size, total)
-    mbr = cache.peek(0, min(MBR_BYTES, cache.size))
+    mbr = cache.peek(0, min(MBR_SIZE, cache.size))
     table, source = _choose(cache, primary, backup, size, total)
     signature = "" if table is None or table.backup_lba == total - 1 else end_signature(cache)
-    # All fields, and only twice: to fill in defaults, or to replace fields, takes as long as judging a header.
-    state = State(size, total, mbr, primary, backup, table, source, (), (), signature)
-    is_whole = primary.valid and backup.valid and _same_contents(state)
-    occupied = () if table is None or is_whole else _occupied(cache, state)
-    left_alone = tuple(finding.where for finding in occupied if finding.code == "occupied") if occupied else ()
-    found = (*primary.findings, *backup.findings, *occupied, *_disk_findings(state, is_whole=is_whole))
-    return State(size, total, mbr, primary, backup, table, source, found, left_alone, signature)
+    found = Examination(size, total, mbr, primary, backup, table, source, end_signature=signature)
+    is_whole = primary.valid and backup.valid and _same_contents(found)
+    occupied = () if table is None or is_whole else _occupied(cache, found)
+    findings = (*primary.findings, *backup.findings, *occupied, *_disk_findings(found, is_whole=is_whole))
+    left_alone = tuple(finding.where for finding in occupied if finding.code == "occupied")
+    return found._replace(findings=findings, left_alone=left_alone)
 
 
-def _occupied(cache: SectorCache, state: State) -> tuple[Finding, ...]:
+def _occupied(cache: SectorCache, found: Examination) -> tuple[Finding, ...]:
     from gptlib.read.occupied import occupied_places
 
-    return tuple(occupied_places(cache, state))
+    return tuple(occupied_places(cache, found))
 
 
 def end_signature(cache: SectorCache) -> str:
@@ -166,17 +176,17 @@ def _entries_elsewhere(cache: SectorCache, copy: Copy, other: Copy, size: int) -
     header = copy.header
     if header is None or not copy.header_ok or copy.entries_ok or other.ignored:
         return None
-    length = header.entry_count * header.entry_size
+    length = header.array_bytes
     for lba in _places_of_other_entries(copy, header, size):
         entries = cache.peek(lba * size, length)
-        if len(entries) == length and crc32_of_array(entries) == header.entries_crc32:
+        if len(entries) == length and crc32(entries) == header.partition_entry_array_crc32:
             return entries
     return None
 
 
 def _places_of_other_entries(copy: Copy, header: Header, size: int) -> tuple[int, ...]:
     """Where the array of the other copy can stand when its header is lost: the usual places of all known writers."""
-    sectors = array_sectors(header.entry_count * header.entry_size, size)
+    sectors = array_sectors(header.array_bytes, size)
     if copy.where == PRIMARY:
         return header.alternate_lba - sectors, header.last_usable_lba + 1
     return 2, header.first_usable_lba - sectors
@@ -188,31 +198,30 @@ def _table(cache: SectorCache, copy: Copy, other: Copy, entries: bytes, size: in
     if header is None:
         raise TypeError("a table needs a header")
     if other.header is not None and other.header_ok:
-        other_entries = other.header.entries_lba
+        other_entries = other.header.partition_entry_lba
     else:
         other_entries = _places_of_other_entries(copy, header, size)[0]
     own_tail = _tail(copy.sector)
     other_tail = _tail(other.sector) if other.header_ok else own_tail
     is_primary = copy.where == PRIMARY
-    # In the order of the fields: keywords would take as long as all the rest of this function.
-    fields = (
-        size,
-        total,
-        Guid(header.disk_guid),
-        header.first_usable_lba,
-        header.last_usable_lba,
-        EntryArray(entries, header.entry_size, header.entries_crc32),
-        header.entries_lba if is_primary else other_entries,
-        other_entries if is_primary else header.entries_lba,
-        (other.lba if other.valid else header.alternate_lba) if is_primary else copy.lba,
-        header.revision,
-        header.header_size,
-        header.reserved,
-        own_tail if is_primary else other_tail,
-        other_tail if is_primary else own_tail,
+    # Not checked: a lost copy may have its place before the first sector.
+    table = unchecked(
+        Table,
+        sector_size=size,
+        total_sectors=total,
+        disk_guid=Guid(header.disk_guid),
+        first_usable_lba=header.first_usable_lba,
+        last_usable_lba=header.last_usable_lba,
+        entries=EntryArray(entries, header.size_of_partition_entry, header.partition_entry_array_crc32),
+        primary_entries_lba=header.partition_entry_lba if is_primary else other_entries,
+        backup_entries_lba=other_entries if is_primary else header.partition_entry_lba,
+        backup_lba=(other.lba if other.valid else header.alternate_lba) if is_primary else copy.lba,
+        revision=header.revision,
+        header_size=header.header_size,
+        reserved=header.reserved,
+        primary_tail=own_tail if is_primary else other_tail,
+        backup_tail=other_tail if is_primary else own_tail,
     )
-    # A lost copy may have its place before the first sector.
-    table = Table._make(fields)
     return table if other.header_ok else _with_likely_place(cache, table, copy, header)
 
 
@@ -225,12 +234,10 @@ def _with_likely_place(cache: SectorCache, table: Table, copy: Copy, header: Hea
 
 
 def _tail(sector: bytes) -> bytes:
-    tail = sector[HEADER_SIZE:]
-    # Nearly always there is nothing: one comparison takes less than looking at one byte after the other.
-    return tail.rstrip(b"\0") if tail != bytes(len(tail)) else b""
+    return sector[HEADER_SIZE:].rstrip(b"\0")
 
 
-def _disk_findings(state: State, *, is_whole: bool) -> Iterator[Finding]:
+def _disk_findings(state: Examination, *, is_whole: bool) -> Iterator[Finding]:
     table = state.table
     if table is not None:
         last = state.total_sectors - 1
@@ -253,18 +260,16 @@ def _disk_findings(state: State, *, is_whole: bool) -> Iterator[Finding]:
         yield from _mbr_findings(state)
 
 
-def _same_contents(state: State) -> bool:
+def _same_contents(state: Examination) -> bool:
     one, two = state.primary.header, state.backup.header
     if one is None or two is None:
         return False
-    # Revision and size of the header, usable sectors and disk GUID, number and size of the entries.
-    same = one[1:3] == two[1:3] and one[7:10] == two[7:10] and one[11:13] == two[11:13]
     in_place = one.alternate_lba == state.backup.lba and two.alternate_lba == 1
-    return same and in_place and state.primary.entries == state.backup.entries
+    return in_place and one.describes_same_table(two) and state.primary.entries == state.backup.entries
 
 
-def _mbr_findings(state: State) -> Iterator[Finding]:
-    if len(state.mbr) < MBR_BYTES:
+def _mbr_findings(state: Examination) -> Iterator[Finding]:
+    if len(state.mbr) < MBR_SIZE:
         yield Finding("unreadable", WARNING, "mbr", "the MBR in sector 0 cannot be read; it is left as it is")
         return
     kind = classify(state.mbr)

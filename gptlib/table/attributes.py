@@ -9,10 +9,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 PRIORITY_SHIFT, TRIES_SHIFT, SUCCESSFUL_SHIFT = 48, 52, 56
+TYPE_SPECIFIC_SHIFT = 48
 MAX_PRIORITY = MAX_TRIES = 15
-REQUIRED, LEGACY_BOOT = 1 << 0, 1 << 2
+MAX_TYPE_SPECIFIC = 0xFFFF
+REQUIRED, EFI_IGNORE, LEGACY_BOOT = 1 << 0, 1 << 1, 1 << 2
+"""Bits that mean the same in every partition. UEFI calls the second one "No Block IO Protocol"."""
 HAS_BOOTED_ONCE, GROW, READ_ONLY, NO_AUTO = 1 << 57, 1 << 59, 1 << 60, 1 << 63
 _PRIORITY, _TRIES, _SUCCESSFUL = 0xF << PRIORITY_SHIFT, 0xF << TRIES_SHIFT, 1 << SUCCESSFUL_SHIFT
+SLOT_BITS = _PRIORITY | _TRIES | _SUCCESSFUL
 
 
 def _nibble(name: str, value: int) -> int:
@@ -79,6 +83,17 @@ class Attributes(int):
         """Bit 2: legacy BIOS bootable."""
         return bool(self & LEGACY_BOOT)
 
+    @property
+    def type_specific(self) -> int:
+        """Bits 48 to 63, the slot bits among them, as a number of 16 bits: what they mean depends on the type of the partition."""
+        return self >> TYPE_SPECIFIC_SHIFT
+
+    def with_type_specific(self, bits: int) -> Attributes:
+        """A copy with other bits 48 to 63. Raises InvalidValueError for more than 16 bits."""
+        if not 0 <= bits <= MAX_TYPE_SPECIFIC:
+            raise InvalidValueError(f"type-specific attribute bits {bits:#x} do not fit into 16 bits")
+        return Attributes(self & (1 << TYPE_SPECIFIC_SHIFT) - 1 | bits << TYPE_SPECIFIC_SHIFT)
+
     def with_slot(
         self, *, priority: int | None = None, tries: int | None = None, successful: bool | None = None
     ) -> Attributes:
@@ -98,7 +113,7 @@ class Attributes(int):
         return Attributes(value)
 
     def with_bits(self, mask: int, *, on: bool) -> Attributes:
-        """A copy with the bits of ``mask`` set or cleared. Raises InvalidValueError for a mask that is none of 64 bits."""
+        """A copy with the bits of ``mask`` set or cleared. Raises InvalidValueError for a mask that does not fit into 64 bits."""
         mask = Attributes(mask)
         return Attributes(self | mask if on else self & ~mask)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _DASHES = (8, 13, 18, 23)
+_BYTES = bytes | bytearray | memoryview
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -25,8 +26,8 @@ class Guid(bytes):
 
     def __new__(cls, data: bytes) -> Self:
         """Take 16 on-disk bytes. Raises InvalidValueError for anything else."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise InvalidValueError(f"{data!r} are no bytes; Guid.parse reads the text of a GUID")
+        if not isinstance(data, _BYTES):
+            raise InvalidValueError(f"{data!r} are not bytes; Guid.parse reads the text of a GUID")
         if len(data) != 16:
             raise InvalidValueError(f"a GUID has 16 bytes, not {len(data)}")
         return super().__new__(cls, data)
@@ -41,7 +42,7 @@ class Guid(bytes):
             or any(text[at] != "-" for at in _DASHES)
             or not _HEX.issuperset(digits)
         ):
-            raise InvalidValueError(f"{text!r} is no GUID; expected 8-4-4-4-12 hexadecimal digits")
+            raise InvalidValueError(f"{text!r} is not a GUID; expected 8-4-4-4-12 hexadecimal digits")
         return cls(_swap(bytes.fromhex(digits)))
 
     @classmethod

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from gptlib._record import Record
-from gptlib.layout.compiled import HEADER_FORMAT
+from gptlib.layout.compiled import HEADER_FORMAT, HEADER_SIZE, HeaderBytes, HeaderFields
 from gptlib.table.crc import crc32
 
 TYPE_CHECKING = False
@@ -13,41 +12,53 @@ if TYPE_CHECKING:
     from gptlib.table.table import Table
 
 _HEADER = Struct(HEADER_FORMAT)
+_CRC = HeaderBytes.header_crc32
 SIGNATURE = b"EFI PART"
 LEGACY_SIGNATURE = b"CHROMEOS"
 """Valid for ChromeOS alone, which uses it to hide a table from everything else (vboot gpt.h)."""
 IGNORED_SIGNATURES = (b"IGNOREME",)
 """Marks of ChromeOS for a copy that is not to be used, repaired or overwritten (vboot gpt.h)."""
-_CRC_AT, _CRC_END = 16, 20
+_OF_THE_TABLE = (
+    "revision",
+    "header_size",
+    "first_usable_lba",
+    "last_usable_lba",
+    "disk_guid",
+    "number_of_partition_entries",
+    "size_of_partition_entry",
+)
 
 
-class Header(Record):
-    """The 14 fields of a header as they stand on the disk."""
+class Header(HeaderFields):
+    """The fields of a header as they stand on the disk."""
 
-    signature: bytes
-    revision: int
-    header_size: int
-    header_crc32: int
-    reserved: int
-    my_lba: int
-    alternate_lba: int
-    first_usable_lba: int
-    last_usable_lba: int
-    disk_guid: bytes
-    entries_lba: int
-    entry_count: int
-    entry_size: int
-    entries_crc32: int
+    @property
+    def array_bytes(self) -> int:
+        """Size of the entry array that the header describes."""
+        return self.number_of_partition_entries * self.size_of_partition_entry
+
+    def describes_same_table(self, other: Header) -> bool:
+        """Whether both headers agree in all that does not depend on the copy: shape of the array, usable sectors, disk GUID."""
+        return all(getattr(self, name) == getattr(other, name) for name in _OF_THE_TABLE)
 
 
 def decode_header(sector: bytes) -> Header:
     """The fields of a header sector of at least 92 bytes, whatever they hold."""
-    return Header(*_HEADER.unpack_from(sector))
+    return Header._make(_HEADER.unpack_from(sector))
 
 
 def header_crc(sector: bytes, size: int) -> int:
     """CRC-32 of the first ``size`` bytes with the CRC field zeroed."""
-    return crc32(sector[:_CRC_AT] + b"\0\0\0\0" + sector[_CRC_END:size])
+    return crc32(_with_crc(sector, 0)[:size])
+
+
+def with_header_crc(sector: bytes, size: int) -> bytes:
+    """The sector of a header of ``size`` bytes with its CRC."""
+    return _with_crc(sector, header_crc(sector, size))
+
+
+def _with_crc(sector: bytes, crc: int) -> bytes:
+    return sector[: _CRC.start] + crc.to_bytes(_CRC.stop - _CRC.start, "little") + sector[_CRC.stop :]
 
 
 def is_intact(sector: bytes, lba: int) -> bool:
@@ -55,33 +66,29 @@ def is_intact(sector: bytes, lba: int) -> bool:
     header = decode_header(sector)
     size = header.header_size
     return (
-        _HEADER.size <= size <= len(sector) and header_crc(sector, size) == header.header_crc32 and header.my_lba == lba
+        HEADER_SIZE <= size <= len(sector) and header_crc(sector, size) == header.header_crc32 and header.my_lba == lba
     )
 
 
 def encode_header(table: Table, *, primary: bool) -> bytes:
     """The sector of the primary or backup header of a table, with its CRC."""
-    if primary:
-        here, there, entries_lba, tail = 1, table.backup_lba, table.primary_entries_lba, table.primary_tail
-    else:
-        here, there, entries_lba, tail = table.backup_lba, 1, table.backup_entries_lba, table.backup_tail
     entries = table.entries
-    fields = _HEADER.pack(
-        SIGNATURE,
-        table.revision,
-        table.header_size,
-        0,
-        table.reserved,
-        here,
-        there,
-        table.first_usable_lba,
-        table.last_usable_lba,
-        table.disk_guid,
-        entries_lba,
-        entries.capacity,
-        entries.entry_size,
-        entries.crc32,
+    header = Header(
+        signature=SIGNATURE,
+        revision=table.revision,
+        header_size=table.header_size,
+        header_crc32=0,
+        reserved=table.reserved,
+        my_lba=1 if primary else table.backup_lba,
+        alternate_lba=table.backup_lba if primary else 1,
+        first_usable_lba=table.first_usable_lba,
+        last_usable_lba=table.last_usable_lba,
+        disk_guid=table.disk_guid,
+        partition_entry_lba=table.primary_entries_lba if primary else table.backup_entries_lba,
+        number_of_partition_entries=entries.capacity,
+        size_of_partition_entry=entries.entry_size,
+        partition_entry_array_crc32=entries.crc32,
     )
-    sector = (fields + tail).ljust(table.sector_size, b"\0")
-    crc = crc32(sector[: table.header_size])
-    return sector[:_CRC_AT] + crc.to_bytes(4, "little") + sector[_CRC_END:]
+    tail = table.primary_tail if primary else table.backup_tail
+    sector = (_HEADER.pack(*header) + tail).ljust(table.sector_size, b"\0")
+    return with_header_crc(sector, table.header_size)

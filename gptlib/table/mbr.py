@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from struct import Struct, calcsize
+from struct import Struct
 
-from gptlib.layout.compiled import MBR_FORMAT, RECORD_FORMAT
+from gptlib.layout.compiled import (
+    MBR_FORMAT,
+    MBR_RECORD_FORMAT,
+    MBR_RECORD_SIZE,
+    MBR_SIZE,
+    MbrBytes,
+    MbrFields,
+    MbrRecordBytes,
+    MbrRecordFields,
+)
 
-_RECORD = Struct(RECORD_FORMAT)
-MBR_BYTES = calcsize(MBR_FORMAT)
+_MBR, _RECORD = Struct(MBR_FORMAT), Struct(MBR_RECORD_FORMAT)
 SIGNATURE = 0xAA55
 PROTECTIVE_TYPE = 0xEE
+BOOT_GUID_MARK = b"\x1d\x9a"
+"""In the field of unknown use: a boot GUID is meant (syslinux, mbr/gptmbr)."""
 ABSENT, PROTECTIVE, HYBRID, FOREIGN = "absent", "protective", "hybrid", "foreign"
 _MAX_SECTORS = 0xFFFFFFFF
-_RECORDS_AT, _RECORDS_END = 446, 510
-_OS_TYPE_AT = 4
+_RECORDS = (MbrBytes.partition_records.stop - MbrBytes.partition_records.start) // MBR_RECORD_SIZE
 
 
 _FILE_SYSTEMS = ((3, b"NTFS    "), (3, b"EXFAT   "), (54, b"FAT"), (82, b"FAT32"))
 """Where the boot sector of a file system that was made on the whole disk has its name; it ends in 0xAA55 too."""
 
 
+class MbrRecord(MbrRecordFields):
+    """One of the four partition records of an MBR."""
+
+
 def has_signature(block: bytes) -> bool:
     """Whether the first 512 bytes of a disk end in 0xAA55, as an MBR and the boot sectors of file systems do."""
-    return int.from_bytes(block[_RECORDS_END:MBR_BYTES], "little") == SIGNATURE
+    return int.from_bytes(block[MbrBytes.signature], "little") == SIGNATURE
+
+
+def decode_records(block: bytes) -> list[MbrRecord]:
+    """The four partition records of the first 512 bytes of a disk, whatever they hold."""
+    records = block[MbrBytes.partition_records]
+    return [MbrRecord._make(fields) for fields in _RECORD.iter_unpack(records)]
 
 
 def _types(block: bytes) -> bytes:
     """The types of the four partition records, 0 for an unused one; none where there is no MBR."""
     if not has_signature(block):
         return b""
-    return block[_RECORDS_AT + _OS_TYPE_AT : _RECORDS_END : _RECORD.size]
+    return block[MbrBytes.partition_records][MbrRecordBytes.os_type.start :: MBR_RECORD_SIZE]
 
 
 def classify(block: bytes) -> str:
@@ -47,7 +66,7 @@ def classify(block: bytes) -> str:
 
 def protected_sectors(block: bytes) -> int:
     """What the protective record of an MBR that is ``protective`` or ``hybrid`` gives as its size."""
-    return _record(block, _types(block).index(PROTECTIVE_TYPE))[-1]
+    return decode_records(block)[_types(block).index(PROTECTIVE_TYPE)].size_in_lba
 
 
 def protective_size(total_sectors: int) -> int:
@@ -62,20 +81,24 @@ def protective_mbr(block: bytes, total_sectors: int) -> bytes:
     ``pmbr_boot``: a BIOS that wants an active partition starts the boot code for it), the start in CHS, the place of the
     record among the four, and whatever stands in the unused ones.
     """
+    mbr = MbrFields._make(_MBR.unpack_from(block.ljust(MBR_SIZE, b"\0")))
     # CHS 0/0/2 up to the end, or FF FF FF where CHS cannot express it: UEFI 2.10 table 5.4.
-    records, number, boot, start = bytes(_RECORDS_END - _RECORDS_AT), 0, 0, b"\x00\x02\x00"
+    record = MbrRecord(
+        boot_indicator=0,
+        starting_chs=b"\x00\x02\x00",
+        os_type=PROTECTIVE_TYPE,
+        ending_chs=_ending_chs(total_sectors),
+        starting_lba=1,
+        size_in_lba=protective_size(total_sectors),
+    )
+    records, number = [bytes(MBR_RECORD_SIZE)] * _RECORDS, 0
     if classify(block) == PROTECTIVE:
-        records, number = block[_RECORDS_AT:_RECORDS_END], _types(block).index(PROTECTIVE_TYPE)
-        boot, start, *_ = _record(block, number)
-    record = _RECORD.pack(boot, start, PROTECTIVE_TYPE, _ending_chs(total_sectors), 1, protective_size(total_sectors))
-    at = number * _RECORD.size
-    kept = block[:_RECORDS_AT].ljust(_RECORDS_AT, b"\0")
-    return kept + records[:at] + record + records[at + _RECORD.size :] + SIGNATURE.to_bytes(2, "little")
-
-
-def _record(block: bytes, number: int) -> tuple[int, bytes, int, bytes, int, int]:
-    boot, start, kind, end, first, size = _RECORD.unpack_from(block, _RECORDS_AT + number * _RECORD.size)
-    return boot, start, kind, end, first, size
+        number = _types(block).index(PROTECTIVE_TYPE)
+        old = decode_records(block)
+        records = [_RECORD.pack(*one) for one in old]
+        record = record._replace(boot_indicator=old[number].boot_indicator, starting_chs=old[number].starting_chs)
+    records[number] = _RECORD.pack(*record)
+    return _MBR.pack(*mbr._replace(partition_records=b"".join(records), signature=SIGNATURE))
 
 
 def _ending_chs(total_sectors: int) -> bytes:

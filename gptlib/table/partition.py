@@ -8,10 +8,10 @@ from struct import Struct, iter_unpack
 from gptlib._record import CheckedRecord
 from gptlib._values import MAX_LBA, check_kind, check_number
 from gptlib.errors import InvalidValueError, TableError
-from gptlib.layout.compiled import ENTRY_FORMAT
+from gptlib.layout.compiled import ENTRY_FORMAT, ENTRY_SIZE, EntryBytes, EntryFields
 from gptlib.table.attributes import Attributes
-from gptlib.table.crc import crc32_of_array
-from gptlib.table.guid import Guid
+from gptlib.table.crc import crc32
+from gptlib.table.guid import ZERO, Guid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from typing import Self
 
 _ENTRY = Struct(ENTRY_FORMAT)
-MIN_ENTRY_SIZE = _ENTRY.size
-_UNUSED = bytes(16)
-_ATTRIBUTES_AT, _ATTRIBUTES_END = 48, 56
-_NAME_BYTES = 72
+MIN_ENTRY_SIZE = ENTRY_SIZE
+NAME_BYTES = EntryBytes.partition_name.stop - EntryBytes.partition_name.start
+"""Size of the name: 36 UTF-16 code units."""
 
 
 class Partition(CheckedRecord):
@@ -67,21 +66,25 @@ class Partition(CheckedRecord):
 
 def _check_type(guid: Guid) -> None:
     if guid.is_zero:
-        raise InvalidValueError("the zero GUID is the mark of an unused entry; it is no partition type")
+        raise InvalidValueError("the zero GUID is the mark of an unused entry; it is not a partition type")
 
 
 def _check_place(first: int, last: int) -> None:
     check_number("first sector", first)
     check_number("last sector", last)
     if first > last:
-        raise InvalidValueError(f"a partition from sector {first} to {last} cannot be: it would end before it starts")
+        raise InvalidValueError(
+            f"a partition from sector {first} to {last} is not allowed: it would end before it starts"
+        )
 
 
 def _encode_name(name: str) -> bytes:
     encoded = utf_16_le_encode(name, "surrogatepass")[0]
-    if len(encoded) > _NAME_BYTES:
+    if len(encoded) > NAME_BYTES:
         label = name.partition("\0")[0]
-        raise InvalidValueError(f"the label {label!r} has {len(encoded) // 2} UTF-16 units; at most 36 fit")
+        raise InvalidValueError(
+            f"the label {label!r} has {len(encoded) // 2} UTF-16 units; at most {NAME_BYTES // 2} fit"
+        )
     return encoded
 
 
@@ -94,14 +97,27 @@ def encode_partition(partition: Partition, *, legal: bool = True) -> bytes:
     _check_type(kind)
     # One that was read from a damaged disk.
     _check_place(first, last) if legal else _check_place(min(first, last), max(first, last))
-    return _ENTRY.pack(kind, unique, first, last, attributes, _encode_name(name))
+    raw = EntryFields(
+        partition_type_guid=kind,
+        unique_partition_guid=unique,
+        starting_lba=first,
+        ending_lba=last,
+        attributes=attributes,
+        partition_name=_encode_name(name),
+    )
+    return _ENTRY.pack(*raw)
 
 
-def _decode(first: bytes, unique: bytes, start: int, end: int, bits: int, name: bytes) -> Partition:
-    # What struct unpacked fits: the checks of the constructors would be half of the time that reading a table takes.
-    text = utf_16_le_decode(name, "surrogatepass", True)[0].rstrip("\0")
-    guid, unique_guid = bytes.__new__(Guid, first), bytes.__new__(Guid, unique)
-    return Partition._make((guid, unique_guid, start, end, int.__new__(Attributes, bits), text))
+def decode_entry(data: bytes) -> EntryFields:
+    """The fields of an entry, used or not, of at least 128 bytes."""
+    return EntryFields._make(_ENTRY.unpack_from(data))
+
+
+def _partition(raw: EntryFields) -> Partition:
+    kind, unique = Guid(raw.partition_type_guid), Guid(raw.unique_partition_guid)
+    name = utf_16_le_decode(raw.partition_name, "surrogatepass", True)[0].rstrip("\0")
+    # As it stands on the disk: not checked.
+    return Partition._make((kind, unique, raw.starting_lba, raw.ending_lba, Attributes(raw.attributes), name))
 
 
 class EntryArray(bytes):
@@ -115,7 +131,7 @@ class EntryArray(bytes):
         """Wrap ``data``, whose CRC may be known. Raises InvalidValueError unless it is made of entries of 128 * 2^n bytes."""
         check_number("entry size", entry_size, MIN_ENTRY_SIZE)
         if entry_size & (entry_size - 1) or not data or len(data) % entry_size:
-            raise InvalidValueError(f"{len(data)} bytes are no entries of {entry_size} bytes; sizes are 128 * 2^n")
+            raise InvalidValueError(f"{len(data)} bytes are not entries of {entry_size} bytes; sizes are 128 * 2^n")
         self = super().__new__(cls, data)
         self.entry_size = entry_size
         self._partitions, self._crc32 = None, known_crc32
@@ -137,7 +153,7 @@ class EntryArray(bytes):
     def crc32(self) -> int:
         """The CRC that a header names for this array; computed once."""
         if self._crc32 is None:
-            self._crc32 = crc32_of_array(self)
+            self._crc32 = crc32(self)
         return self._crc32
 
     @property
@@ -149,10 +165,10 @@ class EntryArray(bytes):
     def partitions(self) -> Mapping[int, Partition]:
         """The used entries by their number; the first entry has number 1."""
         if self._partitions is None:
-            self._partitions = {index: _decode(*fields) for index, fields in self._used()}
+            self._partitions = {index: _partition(raw) for index, raw in self._used()}
         return self._partitions
 
-    def _used(self) -> Iterator[tuple[int, tuple[bytes, bytes, int, int, int, bytes]]]:
+    def _used(self) -> Iterator[tuple[int, EntryFields]]:
         size = self.entry_size
         tail = size - MIN_ENTRY_SIZE
         layout = f"{ENTRY_FORMAT}{tail}x" if tail else ENTRY_FORMAT
@@ -161,19 +177,24 @@ class EntryArray(bytes):
         while end > 1 and self.startswith(bytes((end - end // 2) * size), end // 2 * size):
             end //= 2
         for index, fields in enumerate(iter_unpack(layout, self[: end * size]), 1):
-            if fields[0] != _UNUSED:
-                yield index, fields
+            raw = EntryFields._make(fields)
+            if raw.partition_type_guid != ZERO:
+                yield index, raw
 
     def is_used(self, index: int) -> bool:
-        """Whether there is an entry of this number, and a partition in it. Raises InvalidValueError for what is no number."""
+        """Whether there is an entry of this number, and a partition in it. Raises InvalidValueError for what is not a number."""
         check_number("number of a partition", index, -MAX_LBA)
         at = (index - 1) * self.entry_size
-        return 0 <= at < len(self) and not self.startswith(_UNUSED, at)
+        return 0 <= at < len(self) and not self.startswith(ZERO, at)
 
     def entry(self, index: int) -> Partition:
         """Entry ``index`` whatever it holds; an unused one has the zero GUID as its type. Raises TableError for none."""
+        return _partition(decode_entry(self.raw_entry(index)))
+
+    def raw_entry(self, index: int) -> bytes:
+        """The bytes of entry ``index`` with its reserved tail. Raises TableError for none."""
         at = self._place(index)
-        return _decode(*_ENTRY.unpack_from(self, at))
+        return self[at : at + self.entry_size]
 
     def _place(self, index: int) -> int:
         check_number("number of a partition", index, -MAX_LBA)
@@ -187,14 +208,14 @@ class EntryArray(bytes):
         Raises TableError when there is no such entry, InvalidValueError for anything but Attributes.
         """
         check_kind("attributes", attributes, Attributes)
-        at = self._place(index)
-        changed = bytearray(self)
-        changed[at + _ATTRIBUTES_AT : at + _ATTRIBUTES_END] = attributes.to_bytes(8, "little")
-        array = EntryArray(changed, self.entry_size)
-        if self._partitions is not None and index in self._partitions:
-            # The write that follows compares its places with all partitions: they need not be unpacked again.
-            array._partitions = {**self._partitions, index: self._partitions[index]._replace(attributes=attributes)}
-        return array
+        return self.with_raw(index, decode_entry(self.raw_entry(index))._replace(attributes=attributes))
+
+    def with_raw(self, index: int, raw: EntryFields) -> EntryArray:
+        """A copy in which entry ``index`` has these fields, be they as illegal as they may; its reserved tail stays.
+
+        Raises TableError when there is no such entry.
+        """
+        return self._with_bytes(self._place(index), _ENTRY.pack(*raw))
 
     def with_entry(self, index: int, partition: Partition | None) -> EntryArray:
         """A copy with entry ``index`` replaced, or zeroed for None. The reserved tail of a used entry stays.
@@ -202,13 +223,15 @@ class EntryArray(bytes):
         Raises TableError when there is no such entry, InvalidValueError for a partition that cannot be.
         """
         at = self._place(index)
-        end = at + self.entry_size
         if partition is None:
             entry = bytes(self.entry_size)
-        elif self[at : at + 16] == _UNUSED:
-            entry = encode_partition(partition).ljust(self.entry_size, b"\0")
+        elif self.is_used(index):
+            entry = encode_partition(partition)
         else:
-            entry = encode_partition(partition) + self[at + MIN_ENTRY_SIZE : end]
+            entry = encode_partition(partition).ljust(self.entry_size, b"\0")
+        return self._with_bytes(at, entry)
+
+    def _with_bytes(self, at: int, data: bytes) -> EntryArray:
         changed = bytearray(self)
-        changed[at:end] = entry
+        changed[at : at + len(data)] = data
         return EntryArray(changed, self.entry_size)

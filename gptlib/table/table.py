@@ -5,6 +5,7 @@ from __future__ import annotations
 from gptlib._record import CheckedRecord
 from gptlib._values import MAX_LBA, check_kind, check_number
 from gptlib.errors import InvalidValueError, TableError
+from gptlib.layout.compiled import HEADER_SIZE
 from gptlib.table.guid import Guid
 from gptlib.table.partition import MIN_ENTRY_SIZE, EntryArray, Partition
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 SECTOR_SIZES = (512, 4096)
 REVISION = 0x00010000
-HEADER_SIZE = 92
 MAX_ARRAY_BYTES = 16 << 20
 """Larger entry arrays are refused: no tool makes them, and a damaged header must not make us read gigabytes."""
 
@@ -117,7 +117,7 @@ class Table(CheckedRecord):
         if disk_guid is not None:
             check_kind("disk GUID", disk_guid, Guid)
         if not valid_entry_size(entry_size) or not 1 <= entry_count <= MAX_ARRAY_BYTES // entry_size:
-            raise InvalidValueError(f"{entry_count} entries of {entry_size} bytes cannot be; sizes are 128 * 2^n")
+            raise InvalidValueError(f"{entry_count} entries of {entry_size} bytes are not allowed; sizes are 128 * 2^n")
         entries = EntryArray(bytes(entry_count * entry_size), entry_size)
         length = array_sectors(len(entries), sector_size)
         first, last = 2 + padding + length, total_sectors - length - 2
@@ -158,7 +158,7 @@ class Table(CheckedRecord):
     def find(
         self, *, type_guid: Guid | None = None, unique_guid: Guid | None = None, label: str | None = None
     ) -> list[int]:
-        """Numbers of the partitions that match everything given, in order. Raises InvalidValueError for what is no GUID or label."""
+        """Numbers of the partitions that match everything given, in order. Raises InvalidValueError for what is not a GUID or label."""
         for name, value, kind in (("type", type_guid, Guid), ("unique GUID", unique_guid, Guid), ("label", label, str)):
             if value is not None:
                 check_kind(name, value, kind)
@@ -214,13 +214,9 @@ class Table(CheckedRecord):
 
     def renumber(self) -> Table:
         """Number the partitions by their place on the disk, without gaps (as ``sgdisk --sort``)."""
-        table = self._replace(entries=EntryArray(bytes(len(self.entries)), self.entries.entry_size))
-        for index, old in enumerate(sorted(self.partitions, key=lambda n: self.partitions[n].first_lba), 1):
-            size = self.entries.entry_size
-            entry = self.entries[(old - 1) * size : old * size]
-            data = table.entries[: (index - 1) * size] + entry + table.entries[index * size :]
-            table = table._replace(entries=EntryArray(data, size))
-        return table
+        in_order = sorted(self.partitions, key=lambda n: self.partitions[n].first_lba)
+        used = b"".join(self.entries.raw_entry(number) for number in in_order)
+        return self._replace(entries=EntryArray(used.ljust(len(self.entries), b"\0"), self.entries.entry_size))
 
     def free_space(self, alignment: int = 1) -> list[tuple[int, int]]:
         """Free ranges as (first, last) LBA, starts rounded up to ``alignment`` sectors. Raises InvalidValueError for 0."""
@@ -236,7 +232,7 @@ class Table(CheckedRecord):
     def relocate(self, total_sectors: int) -> Table:
         """Move the backup to the end of a disk that was grown or shrunk to ``total_sectors``.
 
-        Raises TableError when a partition would lie beyond the last usable sector, InvalidValueError for what is no size.
+        Raises TableError when a partition would lie beyond the last usable sector, InvalidValueError for what is not a size.
         """
         check_number("number of sectors", total_sectors)
         last = total_sectors - self.entries_sectors - 2

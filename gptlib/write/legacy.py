@@ -7,34 +7,45 @@ primary for a table. ``IGNOREME`` takes the primary out of use altogether, for f
 from __future__ import annotations
 
 from gptlib.errors import TableError
+from gptlib.layout.compiled import HEADER_SIZE
 from gptlib.read.occupied import occupied_places
-from gptlib.table.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, encode_header, header_crc
+from gptlib.table.header import IGNORED_SIGNATURES, LEGACY_SIGNATURE, encode_header, with_header_crc
 from gptlib.table.structures import BACKUP, PRIMARY
-from gptlib.table.table import HEADER_SIZE
 from gptlib.write.placement import check_places
 from gptlib.write.plan import copy_regions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Literal
 
+    from gptlib.disk import Disk
     from gptlib.read.sectors import SectorCache
     from gptlib.read.state import State
     from gptlib.table.table import Table
-    from gptlib.write.plan import Region
+    from gptlib.write.plan import Epoch, Region
+
+    Mode = Literal["legacy", "ignore-primary", "efi-part"]
 
 
-def plan_mode(
-    path: str, cache: SectorCache, state: State, mode: Literal["legacy", "ignore-primary", "efi-part"]
-) -> list[list[Region]]:
-    """The steps into a mode, or back to ``efi-part``, for a disk of which ``state.table`` is read.
+def set_legacy(disk: Disk, mode: Mode) -> Sequence[Epoch]:
+    """Switch to one of ChromeOS's modes: ``legacy``, ``ignore-primary`` or, back again, ``efi-part``.
+
+    Raises as ``Disk.read``; ReadOnlyError; TableError where the backup, the only table of both modes, is not valid or not where
+    it is looked for, and where something that is not ours stands in the place of a copy (nothing written); WriteError.
+    """
+    state = disk.state
+    disk.check_writable()
+    return disk.write_regions(plan_mode(disk.path, disk.cache, state, mode))
+
+
+def plan_mode(path: str, cache: SectorCache, state: State, mode: Mode) -> list[list[Region]]:
+    """The steps into a mode, or back to ``efi-part``.
 
     Raises TableError where the backup, the only table of both modes, is not valid or not where it is looked for, and where a
     copy has no place or something that is not ours stands in it.
     """
     table = state.table
-    if table is None:
-        raise TypeError("Disk.read() gives a table or raises")
     at_end = table.backup_lba == state.total_sectors - 1
     if mode != "efi-part" and not (state.backup.valid and at_end):
         reason = "not in the last sector" if state.backup.valid else "not valid"
@@ -80,5 +91,4 @@ def plan_ignore_primary(table: Table) -> list[list[Region]]:
 
 
 def _signed(sector: bytes, signature: bytes, size: int = HEADER_SIZE) -> bytes:
-    sector = signature + sector[len(signature) :]
-    return sector[:16] + header_crc(sector, size).to_bytes(4, "little") + sector[20:]
+    return with_header_crc(signature + sector[len(signature) :], size)

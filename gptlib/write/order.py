@@ -8,7 +8,7 @@ entries that are valid, but the number of the slot from the primary entries, be 
   *entries first*: E1, H1, then the backup. Then it is the new slot that is looked up in the old entries. Whoever reads whole
   copies finds the old table in the backup, with which the old H1 agrees, until E1 and H1 are both new. Where a slot
   comes and another one goes, the UUID of the one is first put under its number while that is still unused, or that of the other
-  is left there until the new table is complete; to everybody else an unused entry is no entry.
+  is left there until the new table is complete; to everybody else an unused entry does not count.
 - where several sectors of E1 change, no mixture of old and new ones may have a third slot on top. If the new choice
   outranks the old one, its sector comes first; else that of the old one comes last, with a flush of its own. Then
   nobody is above one of the two: the others have either their old rank, below the old choice, or their new one, below the new.
@@ -20,7 +20,7 @@ another, as ``restore`` of an unrelated table may: tests/gptlib/crash/test_order
 from __future__ import annotations
 
 from gptlib._record import Record
-from gptlib.table.partition import MIN_ENTRY_SIZE, EntryArray
+from gptlib.table.partition import MIN_ENTRY_SIZE, decode_entry
 from gptlib.table.types import COREOS_USR, type_guid
 
 TYPE_CHECKING = False
@@ -108,15 +108,14 @@ def _choice(table: Table) -> _Rank:
 
 def _uuid(table: Table, number: int) -> bytes:
     """What the entry of this number has as its UUID, used or not; nothing for number 0."""
-    at = (number - 1) * MIN_ENTRY_SIZE
-    return table.entries[at + 16 : at + 32] if number else b""
+    return decode_entry(table.entries.raw_entry(number)).unique_partition_guid if number else b""
 
 
 def _prepared(table: Table, number: int, other: Table) -> Table:
     """The table with the UUID that ``other`` has under this number, which is unused and stays so."""
-    at = (number - 1) * MIN_ENTRY_SIZE
-    entries = table.entries[: at + 16] + _uuid(other, number) + table.entries[at + 32 :]
-    return table._replace(entries=EntryArray(entries, MIN_ENTRY_SIZE))
+    entries = table.entries
+    raw = decode_entry(entries.raw_entry(number))._replace(unique_partition_guid=_uuid(other, number))
+    return table._replace(entries=entries.with_raw(number, raw))
 
 
 def _moved(old: Table, new: Table) -> Table | None:

@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 from gptlib.errors import TableError, TruncatedDiskError
+from gptlib.layout.compiled import HEADER_SIZE
 from gptlib.table.structures import Structure, structures
-from gptlib.table.table import HEADER_SIZE, MAX_ARRAY_BYTES, valid_entry_size
+from gptlib.table.table import MAX_ARRAY_BYTES, valid_entry_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def check_places(
 def check_outside_partitions(path: str, table: Table, ignored: Collection[str] = ()) -> None:
     """Refuse a table of which a copy, unless it is ``ignored``, has its place in a partition. Raises TableError.
 
-    A copy that is left alone for now is looked at as well: whether it may be written is no question of what the partition
+    A copy that is left alone for now is looked at as well: whether it may be written does not depend on what the partition
     holds.
     """
     span = _span(table)

@@ -24,6 +24,7 @@ are written. A table from which the slot that boots is removed is written entrie
 from __future__ import annotations
 
 from gptlib._record import Record
+from gptlib.layout.compiled import EntryBytes
 from gptlib.table.header import encode_header
 from gptlib.table.structures import BACKUP, PRIMARY
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     """(first LBA, number of sectors) -> bytes; empty where the disk cannot be read."""
 
 
+_UNIQUE_GUID = EntryBytes.unique_partition_guid
 Region = tuple[int, bytes]
 """(LBA, wanted bytes); the last sector may be given in part."""
 
@@ -64,7 +66,6 @@ class _Plan:
         self.epochs: list[Epoch] = []
         self._read, self._size = read, sector_size
         self._planned: list[Write] = []
-        self._compared: tuple[bytes, bytes, list[int]] = (b"", b"", [])
 
     def add(self, regions: Iterable[Region]) -> None:
         """Plan the epoch after which ``regions`` hold what they are to hold; none when they do."""
@@ -89,7 +90,7 @@ class _Plan:
             data += current[len(data) :]
         if count == 1:
             return [Write(lba, data)]
-        return _runs(lba, data, self._differing(data, current), size)
+        return _runs(lba, data, _differing(data, current, size), size)
 
     def _current(self, lba: int, count: int) -> bytes | None:
         """``count`` sectors, or None where the disk cannot be read."""
@@ -105,12 +106,6 @@ class _Plan:
                 part = planned[start - at : len(data) - at]
                 changed[start : start + len(part)] = part
         return data if changed is None else bytes(changed)
-
-    def _differing(self, data: bytes, current: bytes) -> list[int]:
-        # Both arrays of a sound disk are the same, and so is what changes in them: the second is not searched again.
-        if self._compared[:2] != (data, current):
-            self._compared = data, current, _differing(data, current, self._size)
-        return self._compared[2]
 
 
 def _differing(one: bytes, other: bytes, size: int) -> list[int]:
@@ -193,10 +188,10 @@ def _order(old: Table, new: Table) -> Order | None:
 
 def _same_guids(one: EntryArray, other: EntryArray, at: int, size: int) -> bool:
     """Whether the entries in the sector that starts at ``at`` have the unique GUIDs of those of ``other``."""
-    step = one.entry_size
+    first, last = at // one.entry_size + 1, min(-(-(at + size) // one.entry_size), one.capacity)
     return all(
-        one[place + 16 : place + 32] == other[place + 16 : place + 32]
-        for place in range(at // step * step, at + size, step)
+        one.raw_entry(number)[_UNIQUE_GUID] == other.raw_entry(number)[_UNIQUE_GUID]
+        for number in range(first, last + 1)
     )
 
 

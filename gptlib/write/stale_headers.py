@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from gptlib.write.plan import Region
 
 
+_WIPED = min(SECTOR_SIZES)
+"""Bytes of such a header that are zeroed: all of its fields are in them."""
+
+
 def find_stale_headers(cache: SectorCache, table: Table, *others: Table) -> list[Region]:
     """Sectors of the disk of ``table`` with such headers zeroed. What lies in a partition of it or of ``others`` is left alone."""
     size, found = table.sector_size, []
@@ -30,9 +34,9 @@ def find_stale_headers(cache: SectorCache, table: Table, *others: Table) -> list
                 continue  # No prober takes this for a table: it is not ours.
             if not all(_is_ours_to_wipe(one, lba) for one in (table, *others)):
                 continue
-            length = -(-(at + 512) // size) * size
+            length = -(-(at + _WIPED) // size) * size
             sector = bytearray(cache.peek(lba * size, length))
-            sector[at : at + 512] = bytes(512)
+            sector[at : at + _WIPED] = bytes(_WIPED)
             found.append((lba, bytes(sector)))
     return found
 

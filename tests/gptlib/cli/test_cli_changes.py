@@ -50,7 +50,7 @@ def test_create_for_4096_byte_sectors(gptctl: Callable[..., tuple[int, str, str]
         (["-c", "-s", "60"], "a disk of 60 sectors is too small for a GPT"),
         (["-c", "-s", "2048", "-p", "1981"], "too small"),
         (["-c", "-s", str(1 << 60)], "value for -s must be between 1 and"),
-        (["-c", "-s", "2048", "-g", "x"], "is no GUID"),
+        (["-c", "-s", "2048", "-g", "x"], "is not a GUID"),
         (["-c", "-s", "2048", "--sector-size", "520"], "it must be 512 or 4096"),
         (["-s", "2048"], "cannot be opened: No such file"),
     ],

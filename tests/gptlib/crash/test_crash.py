@@ -304,7 +304,9 @@ def test_the_explorer_notices_a_wrong_order_of_writes(
 def test_the_explorer_notices_that_an_mbr_comes_too_late(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No reader but sgdisk looks at the copies alone, and it does so only as long as both are whole."""
     plan = gptlib.write.plan.plan_write
-    monkeypatch.setattr("gptlib.disk.plan_write", lambda *args, **named: plan(*args, **{**named, "mbr_first": False}))
+    monkeypatch.setattr(
+        "gptlib.write.table.plan_write", lambda *args, **named: plan(*args, **{**named, "mbr_first": False})
+    )
     path, operation = ram / "disk.img", OPERATIONS["next without an MBR"]
     before, undamaged = prepared(path, operation)
     epochs = run_recorded(path, operation)

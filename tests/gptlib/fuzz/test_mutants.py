@@ -48,17 +48,19 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     "places are not checked": Mutant(
-        (("gptlib.disk.check_places", nothing), ("gptlib.disk.check_writes", nothing)), "gptctl next", "partition"
+        (("gptlib.write.table.check_places", nothing), ("gptlib.write.table.check_writes", nothing)),
+        "gptctl next",
+        "partition",
     ),
     "the first of both checks of places is missing": Mutant(
-        (("gptlib.disk.check_places", nothing),), "gptctl next", "outside of the disk|no table"
+        (("gptlib.write.table.check_places", nothing),), "gptctl next", "outside of the disk|no table"
     ),
     "partitions are not looked at": Mutant(
         (("gptlib.write.placement.in_partition", nothing),), "gptctl next", "partition"
     ),
     "nothing is foreign": Mutant((("gptlib.read.occupied.foreign_sector", nothing),), "gptctl next", "not the table's"),
     "repair does not ask what is foreign": Mutant(
-        (("gptlib.disk._occupied", never_left_alone),), "gptctl repair", "not the table's"
+        (("gptlib.write.table._occupied", never_left_alone),), "gptctl repair", "not the table's"
     ),
     "nothing ends a disk": Mutant(
         (("gptlib.read.signatures.signature_at_end", lambda *_: ""),), "gptctl next", "not the table's"

@@ -24,6 +24,7 @@ from gptlib.cli.main import main
 from gptlib.linux.kernel import BLKPG, PartitionInUseError, check_unused
 from gptlib.linux.nodes import NoNodeError, partition_node
 from gptlib.linux.resolve import Target, resolve_target
+from gptlib.write.image import extend
 from tests.gptlib.handmade import Entry, Gpt
 from tests.gptlib.readers import run, sfdisk, tool, view_of
 from tests.loopdev import LOOP, loop, why_no_loop_device
@@ -163,7 +164,7 @@ if LOOP:
         with loop(image) as device:
             gptctl("create", device)
             gptctl("add", "-i", 3, "-b", 4096, "-s", 2048, "-t", "data", device)
-            monkeypatch.setattr("gptlib.disk.sync_kernel", lambda *_: pytest.fail("told"))
+            monkeypatch.setattr("gptlib.linux.kernel.sync_kernel", lambda *_: pytest.fail("told"))
             assert gptctl("add", "-i", 3, "-P", 3, device) == 0
 
     def test_repair_brings_back_partitions_that_the_kernel_lost(image: Path) -> None:
@@ -406,4 +407,4 @@ if LOOP:
             assert gptctl("create", "-s", 1 << 20, device) == 1
             assert "has 131072 sectors, less than the 1048576 asked for with -s" in capfd.readouterr().err
             with Disk.open(device, write=True) as disk, pytest.raises(TypeError):
-                disk.extend(1 << 30)
+                extend(disk, 1 << 30)

@@ -16,24 +16,24 @@ from tests.gptlib.readers import tool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gptlib import State
+    from gptlib import Examination
 
 GPT = Gpt()
 E1, E2, END = 2, 2048 - 33, 2047
 
 
-def read(ram: Path, image: bytes | bytearray) -> State:
+def read(ram: Path, image: bytes | bytearray) -> Examination:
     path = ram / "disk.img"
     path.write_bytes(image)
     with Disk.open(path) as disk:
         return disk.examine()
 
 
-def codes(state: State) -> set[str]:
+def codes(state: Examination) -> set[str]:
     return {f"{finding.where}: {finding.code}" for finding in state.findings}
 
 
-def entries_of(state: State) -> dict[int, tuple[int, int, str, int]]:
+def entries_of(state: Examination) -> dict[int, tuple[int, int, str, int]]:
     assert state.table is not None
     return {n: (p.first_lba, p.last_lba, p.name, int(p.attributes)) for n, p in state.table.partitions.items()}
 

@@ -13,7 +13,7 @@ from tests.gptlib.handmade import Entry, Gpt, resigned, zeroed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gptlib.read.state import State
+    from gptlib.read.state import Examination
 
 GPT = Gpt()
 END, ARRAY = 2047, 32
@@ -21,14 +21,14 @@ FIRST, LAST = 34, 2014
 """Usable sectors."""
 
 
-def state_of(directory: Path, image: bytearray) -> State:
+def state_of(directory: Path, image: bytearray) -> Examination:
     path = directory / "disk.img"
     path.write_bytes(image)
     with Disk.open(path) as disk:
         return disk.examine()
 
 
-def codes(state: State, where: str) -> list[str]:
+def codes(state: Examination, where: str) -> list[str]:
     return [finding.code for finding in state.findings if finding.where == where]
 
 

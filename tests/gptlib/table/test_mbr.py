@@ -19,6 +19,7 @@ from gptlib import (
 from gptlib.cli.main import main
 from gptlib.errors import ReadError
 from gptlib.linux.device import FileDevice
+from gptlib.write.mbr import write_mbr
 from tests.gptlib.crash.explorer import crash_states
 from tests.gptlib.crash.recording import recorded
 from tests.gptlib.handmade import Entry, Gpt, zeroed
@@ -262,7 +263,7 @@ def test_a_disk_is_one_of_its_old_kind_until_it_has_a_gpt(ram: Path) -> None:
 def test_an_mbr_is_written_whole_and_only_when_it_changes(path: Path) -> None:
     mbr = path.read_bytes()[:512]
     with Disk.open(path, write=True) as disk:
-        assert disk.write_mbr(mbr) == []
-        assert sectors(disk.write_mbr(b"code" + mbr[4:])) == [[(0, 1)]]
+        assert write_mbr(disk, mbr) == []
+        assert sectors(write_mbr(disk, b"code" + mbr[4:])) == [[(0, 1)]]
         with pytest.raises(InvalidValueError, match="an MBR has 512 bytes, not 10"):
-            disk.write_mbr(bytes(10))
+            write_mbr(disk, bytes(10))

@@ -72,7 +72,7 @@ def test_an_impossible_sector_size_is_refused(options: dict[str, int]) -> None:
 
 @pytest.mark.parametrize(("count", "size"), [(128, 100), (128, 192), (0, 128), (1 << 30, 128), (128, 64)])
 def test_impossible_entries_are_refused(count: int, size: int) -> None:
-    with pytest.raises(InvalidValueError, match=r"cannot be; sizes are 128 \* 2\^n"):
+    with pytest.raises(InvalidValueError, match=r"are not allowed; sizes are 128 \* 2\^n"):
         Table.new(total_sectors=2048, entry_count=count, entry_size=size)
 
 

@@ -60,7 +60,7 @@ def test_random_guids_are_of_version_4() -> None:
     ],
 )
 def test_what_is_no_guid_is_refused(text: str) -> None:
-    with pytest.raises(InvalidValueError, match="is no GUID"):
+    with pytest.raises(InvalidValueError, match="is not a GUID"):
         Guid.parse(text)
 
 

@@ -26,6 +26,9 @@ from gptlib import (
 )
 from gptlib.linux.device import FileDevice
 from gptlib.linux.lock import lock_exclusive
+from gptlib.write.image import extend
+from gptlib.write.legacy import set_legacy
+from gptlib.write.mbr import write_mbr
 from tests.gptlib.handmade import Gpt
 from tests.gptlib.readers import PEERS, gptlib, tool
 from tests.gptlib.writing import END, GPT, change
@@ -98,7 +101,7 @@ def test_a_disk_that_is_to_be_left_alone_is(path: Path) -> None:
 def test_a_file_that_cannot_be_extended_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "ftruncate", Faulty(os.ftruncate, 0, errno.EFBIG))
     with Disk.open(path, write=True) as disk, pytest.raises(WriteError, match="extending: File too large"):
-        disk.extend(1 << 40)
+        extend(disk, 1 << 40)
 
 
 def test_a_file_that_shrinks_while_it_is_open_is_an_error(path: Path) -> None:
@@ -152,9 +155,9 @@ def test_a_disk_opened_for_reading_is_not_written(path: Path) -> None:
             lambda: disk.write(table.remove(3)),
             lambda: disk.create(table),
             disk.erase,
-            lambda: disk.write_mbr(bytes(512)),
-            lambda: disk.set_legacy("legacy"),
-            lambda: disk.extend(1 << 30),
+            lambda: write_mbr(disk, bytes(512)),
+            lambda: set_legacy(disk, "legacy"),
+            lambda: extend(disk, 1 << 30),
         ]
         for call in calls:
             with pytest.raises(ReadOnlyError, match="it was opened for reading only"):
@@ -284,5 +287,5 @@ def test_the_mbr_can_be_written_on_its_own(ram: Path) -> None:
         image[600:604] = b"keep"
         path.write_bytes(image)
         with Disk.open(path, write=True) as disk:
-            disk.write_mbr(b"\xaa" * 512)
+            write_mbr(disk, b"\xaa" * 512)
         assert path.read_bytes() == b"\xaa" * 512 + bytes(image[512:])

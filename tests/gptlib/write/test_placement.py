@@ -187,7 +187,7 @@ def test_a_loader_in_the_unused_part_of_the_array_is_left_alone(disk: Path) -> N
     odd.loader_in_the_unused_part(disk)
     done = do(disk, "bootselect", "next")
     assert (done.code, done.out) == (0, f"{guid_of(disk, B)}\n")
-    assert "primary: sector 16 holds something that is no part of a table; this copy is left alone" in done.err
+    assert "primary: sector 16 holds something that is not part of a table; this copy is left alone" in done.err
     assert disk.read_bytes()[16 * 512 : 34 * 512] == LOADER * 18
     assert slots(disk) == {A: "priority=1 tries=0 successful=1", B: "priority=2 tries=2 successful=0"}
     assert done.changed == {1, LAST - 32, LAST}
@@ -313,7 +313,7 @@ def test_a_disk_that_was_cut_off_keeps_what_stands_at_its_end(disk: Path, act: t
     odd.cut_off_with_data(disk)
     done = do(disk, *act)
     assert done.changed == set()
-    assert "backup: sector 5999 holds something that is no part of a table" in done.err
+    assert "backup: sector 5999 holds something that is not part of a table" in done.err
 
 
 if LOOP:
@@ -392,7 +392,7 @@ def test_chromeos_modes_are_refused_where_a_loader_stands_in_the_place_of_the_pr
     put(disk, 2, LOADER * 2046)
     done = do(disk, "gptctl", "legacy", *option)
     assert (done.code, done.changed) == (1, set())
-    assert "holds something that is no part of a table" in done.err
+    assert "holds something that is not part of a table" in done.err
 
 
 def test_the_way_back_from_ignoreme_leaves_what_the_firmware_has_put_there(disk: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gptlib.linux.device import FileDevice
 from gptlib.read.sectors import SectorCache
-from gptlib.read.state import read_state
+from gptlib.read.state import examine
 from gptlib.write.plan import _runs, plan_write
 from tests.gptlib.handmade import Entry, Gpt
 from tests.gptlib.tables import examples
@@ -38,7 +38,7 @@ class _Memory(FileDevice):
 
 
 def _table(gpt: Gpt) -> Table:
-    table = read_state(SectorCache(_Memory(bytes(gpt.image()))), gpt.sector_size).table
+    table = examine(SectorCache(_Memory(bytes(gpt.image()))), gpt.sector_size).table
     assert table is not None
     return table
 

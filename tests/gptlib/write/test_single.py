@@ -183,7 +183,7 @@ def test_what_was_left_alone_is_told(ram: Path) -> None:
         table = disk.table()
         disk.write(table.with_attributes(1, table.partition(1).attributes.with_slot(priority=9)))
         (notice,) = disk.notices
-    assert notice.startswith("primary: sector 16 holds something that is no part of a table; this copy is left alone")
+    assert notice.startswith("primary: sector 16 holds something that is not part of a table; this copy is left alone")
 
 
 def test_a_table_that_needs_more_than_half_of_its_array_is_not_changed(

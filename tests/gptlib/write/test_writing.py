@@ -20,6 +20,7 @@ from gptlib import (
     TruncatedDiskError,
     type_guid,
 )
+from gptlib.write.legacy import set_legacy
 from tests.gptlib.crash.explorer import crash_states
 from tests.gptlib.crash.recording import recorded
 from tests.gptlib.handmade import Entry, Gpt, zeroed
@@ -261,7 +262,7 @@ def test_a_table_that_no_reader_would_take_is_refused(path: Path, change: dict[s
 
 def test_a_table_in_legacy_mode_is_replaced_but_not_changed(path: Path) -> None:
     with Disk.open(path, write=True) as disk:
-        disk.set_legacy("legacy")
+        set_legacy(disk, "legacy")
         legacy = path.read_bytes()
         calls: tuple[Callable[[], object], ...] = (disk.repair, lambda: disk.write(disk.table()))
         for call in calls:
@@ -275,9 +276,9 @@ def test_a_table_in_legacy_mode_is_replaced_but_not_changed(path: Path) -> None:
 
 def test_leaving_legacy_mode_writes_nothing_where_it_was_never_entered(path: Path) -> None:
     with Disk.open(path, write=True) as disk:
-        assert disk.set_legacy("efi-part") == []
-        assert [len(epoch) for epoch in disk.set_legacy("legacy")] == [1, 1, 1]
-        assert disk.set_legacy("legacy") == []
+        assert set_legacy(disk, "efi-part") == []
+        assert [len(epoch) for epoch in set_legacy(disk, "legacy")] == [1, 1, 1]
+        assert set_legacy(disk, "legacy") == []
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
         ('name = "test"', 'name = "test"\nseed = 5', "image.seed: is 5; expected a text"),
         ('name = "test"', 'name = "test"\nsector-size = 1024', "image.sector-size: is 1024; expected 512 or 4096"),
         ('name = "test"', 'name = "test"\nsector-size = true', "image.sector-size: is true; expected 512 or 4096"),
-        ('name = "test"', 'name = "test"\nuuid = "12"', "image.uuid: '12' is no GUID; expected 8-4-4-4-12"),
+        ('name = "test"', 'name = "test"\nuuid = "12"', "image.uuid: '12' is not a GUID; expected 8-4-4-4-12"),
         (
             'name = "test"',
             'name = "test"\nuuid = "00000000-0000-0000-0000-000000000000"',
