@@ -14,14 +14,14 @@ from image_builder.definition.model import ESP, SLOT, STATE, Definition
 from image_builder.definition.override import with_slot
 from image_builder.disk.assemble import assemble
 from image_builder.disk.esp import make_esp
-from image_builder.disk.layout import plan_layout
+from image_builder.disk.partitioning import plan_partitions
 from image_builder.disk.state import make_state
+from image_builder.distribution.packages import TargetPackages
 from image_builder.payloads import Payloads
 from image_builder.preconditions import check_preconditions
 from image_builder.progress import SilentProgress
 from image_builder.run import SystemRunner
 from image_builder.slot.tree import working_folder
-from image_builder.target.packages import TargetPackages
 
 if TYPE_CHECKING:
     from image_builder.progress import Progress
@@ -62,7 +62,7 @@ def build_image(
     Raises BuildError (DefinitionError before anything is made) and OSError; an older image is then as it was.
     """
     chosen = with_slot(_loaded(definition), version, behaviour)
-    layout = plan_layout(chosen)
+    partitioning = plan_partitions(chosen)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
     check_preconditions(runner, out_dir, chosen, {partition.content for partition in chosen.partitions})
     payloads = _payloads(chosen, progress, runner, cache, refresh=refresh)
@@ -85,8 +85,8 @@ def build_image(
             if file.exists():
                 contents[partition.number] = file
         with progress.step(f"disk image {output}"):
-            assemble(output, layout, contents)
-    return BuiltImage(output, chosen.name, chosen.slot.version if chosen.slot else "", layout.size)
+            assemble(output, partitioning, contents)
+    return BuiltImage(output, chosen.name, chosen.slot.version if chosen.slot else "", partitioning.size)
 
 
 def build_artifact(

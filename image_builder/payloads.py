@@ -14,24 +14,24 @@ from image_builder.boot.initramfs import DEFAULT_MODULES, build_initramfs
 from image_builder.boot.uki import build_uki
 from image_builder.cache import publish_file
 from image_builder.definition.identity import derived_uuid
+from image_builder.distribution.kernel import target_kernel
+from image_builder.distribution.python import boot_python, slot_python
+from image_builder.distribution.sources import digest_of, our_files, package_folder
 from image_builder.errors import DefinitionError, PackageContentError
 from image_builder.slot.erofs import make_erofs
 from image_builder.slot.parts import SlotParts
 from image_builder.slot.seal import seal_image
 from image_builder.slot.tiny import fill_tiny_slot
 from image_builder.slot.tree import copy_file, fix_folder_modes, working_folder, write_text
-from image_builder.target.kernel import target_kernel
-from image_builder.target.python import boot_python, slot_python
-from image_builder.target.sources import digest_of, our_files, package_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from image_builder.definition.model import Boot, Definition, Slot
+    from image_builder.distribution.kernel import Kernel
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.progress import Progress
     from image_builder.run import Runner
-    from image_builder.target.kernel import Kernel
-    from image_builder.target.packages import TargetPackages
 
 _STUB = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 _BUSYBOX = "bin/busybox"

@@ -15,7 +15,7 @@ from image_builder.run import SystemRunner
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.target.packages import TargetPackages
+    from image_builder.distribution.packages import TargetPackages
 
 CMDLINE = "gpt panic=-1 oops=panic console=ttyS0"
 OS_RELEASE = 'ID=slotboot\nPRETTY_NAME="Slotboot Größe"\n'

@@ -17,8 +17,8 @@ from tests.image_builder.erofs import extract
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.run import SystemRunner
-    from image_builder.target.packages import TargetPackages
 
 MINIMAL = Path(__file__).parents[3] / "examples/minimal.toml"
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from image_builder.distribution.kernel import Kernel, kernel_in, target_kernel
+from image_builder.distribution.packages import Package
 from image_builder.errors import KernelModuleError, PackageContentError
-from image_builder.target.kernel import Kernel, kernel_in, target_kernel
-from image_builder.target.packages import Package
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.target.packages import TargetPackages
+    from image_builder.distribution.packages import TargetPackages
 
 
 @pytest.fixture(scope="module")

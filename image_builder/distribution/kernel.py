@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from image_builder.target.packages import Package, TargetPackages
+    from image_builder.distribution.packages import Package, TargetPackages
 
 _ELF64_LITTLE = b"\x7fELF\x02\x01"
 _SECTION = struct.Struct("<IIQQQQIIQQ")
