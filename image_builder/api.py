@@ -24,6 +24,8 @@ from image_builder.run import SystemRunner
 from image_builder.slot.tree import working_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from image_builder.progress import Progress
     from image_builder.run import Runner
 
@@ -50,7 +52,7 @@ def build_image(
     out_dir: Path,
     *,
     version: str | None = None,
-    behaviour: str | None = None,
+    files: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
     runner: Runner | None = None,
     cache: Path | None = None,
@@ -58,10 +60,11 @@ def build_image(
 ) -> BuiltImage:
     """Write the disk image of a definition to ``out_dir``/NAME.raw: sparse, whole or not at all, same inputs, same bytes.
 
-    ``version`` and ``behaviour`` replace those of the definition's slot; ``refresh`` looks for newer packages of the target.
+    ``version`` replaces that of the definition's slot; ``files`` are laid over the slot, by their absolute paths in it;
+    ``refresh`` looks for newer packages of the target.
     Raises BuildError (DefinitionError before anything is made) and OSError; an older image is then as it was.
     """
-    chosen = with_slot(_loaded(definition), version, behaviour)
+    chosen = with_slot(_loaded(definition), version, files)
     partitioning = plan_partitions(chosen)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
     check_preconditions(runner, out_dir, chosen, {partition.content for partition in chosen.partitions})
@@ -94,7 +97,7 @@ def build_artifact(
     out_dir: Path,
     *,
     version: str | None = None,
-    behaviour: str | None = "good",
+    files: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
     runner: Runner | None = None,
     cache: Path | None = None,
@@ -102,9 +105,9 @@ def build_artifact(
 ) -> Artifact:
     """Write an update to ``out_dir``: the slot NAME-VERSION.slot, its medium NAME-VERSION.update, and their checksums.
 
-    Errors as ``build_image``, and TooLargeError where the slot would not fit into the definition's slot partitions.
+    ``version``, ``files`` and ``refresh`` as for ``build_image``. Errors too, and TooLargeError where the slot would not fit into the definition's slot partitions.
     """
-    chosen = with_slot(_loaded(definition), version, behaviour)
+    chosen = with_slot(_loaded(definition), version, files)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
     check_preconditions(runner, out_dir, chosen, {SLOT})
     payloads = _payloads(chosen, progress, runner, cache, refresh=refresh)

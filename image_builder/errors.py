@@ -131,6 +131,14 @@ class DefinitionError(BuildError):
         self.path, self.key = path, key
 
 
+class SlotFileError(BuildError):
+    """A file cannot be laid over a slot where the definition wants it. Nothing was built."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"slot.files: {path} {problem}")
+        self.path = path
+
+
 class TooLargeError(BuildError):
     """What was built does not fit where it has to go. Nothing was written there."""
 

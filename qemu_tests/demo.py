@@ -64,7 +64,7 @@ def _acts(materials: Materials, kernel: DirectKernel, *, everything: bool) -> li
     broken = scenes.BREAKAGES if everything else scenes.BREAKAGES[:1]
     return [
         *(
-            Act(breakage.behaviour, partial(scenes.broken_update, medium=media[breakage.behaviour], breakage=breakage))
+            Act(breakage.name, partial(scenes.broken_update, medium=media[breakage.name], breakage=breakage))
             for breakage in broken
         ),
         Act("power-cut", partial(scenes.cut_while_writing, medium=media["unhealthy"])),
