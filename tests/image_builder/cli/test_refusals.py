@@ -97,7 +97,7 @@ def test_a_version_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_laid_over_the_slot(tmp_path: Path) -> None:
-    command = ["artifacts", MINIMAL, "-o", tmp_path / "out", "--file"]
+    command: list[str | Path] = ["artifacts", MINIMAL, "-o", tmp_path / "out", "--file"]
     assert_refused(
         image_builder(*command, f"etc/x={MINIMAL}"), f"{MINIMAL}: slot.files: 'etc/x' is not a path in the slot"
     )
