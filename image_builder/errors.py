@@ -116,7 +116,7 @@ class LibraryError(BuildError):
 
 
 class BadStubError(BuildError):
-    """The UEFI stub is no PE program that sections can be added to."""
+    """The UEFI stub is not a PE program that sections can be added to."""
 
     def __init__(self, path: Path, detail: str) -> None:
         super().__init__(f"{path}: not a usable UEFI stub: {detail}; expected systemd's linuxx64.efi.stub")

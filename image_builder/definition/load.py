@@ -43,7 +43,7 @@ def load_definition(path: Path) -> Definition:
     except OSError as error:
         raise DefinitionError(path, "", f"cannot be read: {error.strerror}; give the path of a definition") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DefinitionError(path, "", f"is no TOML file: {error}") from error
+        raise DefinitionError(path, "", f"is not a TOML file: {error}") from error
     return parse_definition(path, fields)
 
 

@@ -114,7 +114,7 @@ def _modinfo(file: Path) -> list[tuple[str, str]]:
     try:
         section = _section(data, b".modinfo")
     except (struct.error, IndexError, StopIteration) as error:
-        raise PackageContentError(file, "it is no kernel module for a 64-bit machine, or it is damaged") from error
+        raise PackageContentError(file, "it is not a kernel module for a 64-bit machine, or it is damaged") from error
     pairs = (entry.decode(errors="replace").partition("=") for entry in section.split(b"\0") if entry)
     return [(key, value) for key, _, value in pairs]
 

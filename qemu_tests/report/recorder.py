@@ -147,7 +147,7 @@ class Lane:
         self._unworded = self._events[-1]
 
     def screenshot(self, png: bytes, text: str) -> None:
-        """A picture of the display; ``text`` says what it shows. Raises ValueError when it is no PNG."""
+        """A picture of the display; ``text`` says what it shows. Raises ValueError when it is not a PNG."""
         self._screenshots.append(Screenshot(self._clock(), text, png))
 
     def judge(self, verdict: str, error: str = "") -> None:

@@ -60,17 +60,17 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
     [
         # Keys and sections
         ('name = "test"', 'nmae = "test"', "image.name: is missing; expected a name of letters"),
-        ('name = "test"', 'name = "test"\nsede = "x"', "image.sede: is no setting; did you mean 'seed'?"),
+        ('name = "test"', 'name = "test"\nsede = "x"', "image.sede: is not a setting; did you mean 'seed'?"),
         (
             "[boot]",
             "[boot]\nxyzzy = 1",
-            "boot.xyzzy: is no setting; known are kind, cmdline, policy, on-nothing-bootable",
+            "boot.xyzzy: is not a setting; known are kind, cmdline, policy, on-nothing-bootable",
         ),
         ("[image]", "[imgae]", "image.name: is missing"),
-        ("[slot]", "[slots]", "slots: is no setting; did you mean 'slot'?"),
+        ("[slot]", "[slots]", "slots: is not a setting; did you mean 'slot'?"),
         ("[boot]", "[[boot]]", "boot: is a list; expected a table"),
-        ("[[partition]]", "[[partitions]]", "partitions: is no setting; did you mean 'partition'?"),
-        ('"EFI-SYSTEM"', '"EFI-SYSTEM"\nlable = "x"', "partition[1].lable: is no setting; did you mean 'label'?"),
+        ("[[partition]]", "[[partitions]]", "partitions: is not a setting; did you mean 'partition'?"),
+        ('"EFI-SYSTEM"', '"EFI-SYSTEM"\nlable = "x"', "partition[1].lable: is not a setting; did you mean 'label'?"),
         # Image
         ('name = "test"', 'name = ""', "image.name: is ''; expected a name"),
         ('name = "test"', 'name = "../test"', "image.name: is '../test'; expected a name"),
@@ -256,7 +256,7 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
         (
             'kind = "tiny"',
             'kind = "tiny"\nos-release.id = "x"',
-            "slot.os-release.id: is no field name of os-release(5)",
+            "slot.os-release.id: is not a field name of os-release(5)",
         ),
         (
             'kind = "tiny"',
@@ -328,14 +328,14 @@ def test_no_partitions_is_no_disk(tmp_path: Path) -> None:
 
 
 def test_what_is_no_toml_is_told_with_the_line(tmp_path: Path) -> None:
-    assert "is no TOML file" in refusal(tmp_path, '[image]\nname = "test\n')
+    assert "is not a TOML file" in refusal(tmp_path, '[image]\nname = "test\n')
     assert "line 2" in refusal(tmp_path, '[image]\nname = "test\n')
 
 
 def test_what_is_no_text_is_told(tmp_path: Path) -> None:
     path = tmp_path / "disk.raw"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DefinitionError, match=r"disk\.raw: is no TOML file"):
+    with pytest.raises(DefinitionError, match=r"disk\.raw: is not a TOML file"):
         load_definition(path)
 
 

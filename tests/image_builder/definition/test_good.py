@@ -136,7 +136,7 @@ def test_the_reference_shows_every_setting_and_the_defaults_that_it_names() -> N
         fields: dict[str, Any] = deepcopy(bare)
         table = fields[section]
         (table[1] if section == "partition" else table)["xyzzy"] = 1
-        with pytest.raises(DefinitionError, match="is no setting; known are ") as raised:
+        with pytest.raises(DefinitionError, match="is not a setting; known are ") as raised:
             parse_definition(Path("bare.toml"), fields)
         known = set(re.findall(r"[a-z-]+", str(raised.value).partition("known are ")[2]))
         tables = shown[section] if isinstance(shown[section], list) else [shown[section]]
