@@ -155,7 +155,7 @@ def _folder_of(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise NotInstalledError(package, "there is no such module")
     if not Path(spec.origin).is_file():
-        raise NotInstalledError(package, f"{spec.origin} is no file")
+        raise NotInstalledError(package, f"{spec.origin} is not a file")
     return Path(spec.origin).parent.parent
 
 

@@ -13,7 +13,7 @@ _PARTITIONS = "/proc/partitions"
 def real_disks(*, partitions: str = _PARTITIONS, sysfs: str = SYS_BLOCK, dev: str = DEV) -> list[RealDisk]:
     """The real disks, in the order of ``/proc/partitions``: those that stand for a device, not for a part of one.
 
-    Loop devices, RAM disks and device-mapper targets are no real disks and left out, as cgpt does; so is a disk that has no
+    Loop devices, RAM disks and device-mapper targets are not real disks and are left out, as cgpt does; so is a disk that has no
     node (a single path of an NVMe disk with several is hidden).
     """
     try:
