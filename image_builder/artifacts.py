@@ -32,7 +32,6 @@ class Artifact:
 
     name: str
     version: str
-    behaviour: str
     slot: Path
     medium: Path
     checksums: Path
@@ -78,7 +77,7 @@ def write_artifact(
         temporary.write_text(
             "".join(f"{sha256_of(file)}  {file.name}\n" for file in (artifact, medium)), encoding="ascii"
         )
-    return Artifact(definition.name, slot.version, slot.behaviour, artifact, medium, checksums, size, sha256)
+    return Artifact(definition.name, slot.version, artifact, medium, checksums, size, sha256)
 
 
 def _check_fits(definition: Definition, slot: SlotDefinition, image: Path) -> None:

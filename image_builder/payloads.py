@@ -14,24 +14,25 @@ from image_builder.boot.initramfs import DEFAULT_MODULES, build_initramfs
 from image_builder.boot.uki import build_uki
 from image_builder.cache import publish_file
 from image_builder.definition.identity import derived_uuid
+from image_builder.distribution.kernel import target_kernel
+from image_builder.distribution.python import boot_python, slot_python
+from image_builder.distribution.sources import digest_of, our_files, package_folder
 from image_builder.errors import DefinitionError, PackageContentError
 from image_builder.slot.erofs import make_erofs
+from image_builder.slot.overlay import lay_files
 from image_builder.slot.parts import SlotParts
 from image_builder.slot.seal import seal_image
 from image_builder.slot.tiny import fill_tiny_slot
 from image_builder.slot.tree import copy_file, fix_folder_modes, working_folder, write_text
-from image_builder.target.kernel import target_kernel
-from image_builder.target.python import boot_python, slot_python
-from image_builder.target.sources import digest_of, our_files, package_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from image_builder.definition.model import Boot, Definition, SlotDefinition
+    from image_builder.distribution.kernel import Kernel
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.progress import Progress
     from image_builder.run import Runner
-    from image_builder.target.kernel import Kernel
-    from image_builder.target.packages import TargetPackages
 
 _STUB = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 _BUSYBOX = "bin/busybox"
@@ -112,7 +113,8 @@ class Payloads:
         with self._progress.step("interpreter and tools of the slot"):
             python = slot_python(self._runner, self._packages, self._cache)
             busybox = _existing(self._packages.package("busybox-static").root / _BUSYBOX)
-        uuid = derived_uuid(definition.seed, f"slot {slot.version} {slot.behaviour}")
+        files = {file.path: file.source for file in slot.files}
+        uuid = derived_uuid(definition.seed, f"slot {slot.version} {digest_of(files)}")
         with (
             self._progress.step(f"slot, version {slot.version}"),
             working_folder() as folder,
@@ -122,6 +124,8 @@ class Payloads:
             fill_tiny_slot(tree, definition, slot, SlotParts(busybox, python, self._kernel), self._runner)
             if slot.kernel:
                 self._add_kernel(tree)
+            lay_files(tree, slot.files)
+            fix_folder_modes(tree)
             make_erofs(self._runner, tree, output, uuid=uuid, compression=slot.compression)
             if slot.verity:
                 seal_image(self._runner, output, uuid=uuid, salt=UUID(uuid).bytes)
@@ -131,7 +135,6 @@ class Payloads:
         copy_file(self._kernel.image, tree / slot_files.KERNEL)
         copy_file(self.initramfs(), tree / slot_files.INITRAMFS)
         write_text(tree / slot_files.CMDLINE, f"{self.cmdline}\n")
-        fix_folder_modes(tree)
 
     @cached_property
     def _kernel(self) -> Kernel:

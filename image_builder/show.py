@@ -32,7 +32,7 @@ _FREE = "free"
 
 @dataclass(frozen=True)
 class ShownPartition:
-    """A partition as it is reported. ``start`` and ``size`` are bytes; the slot bits are None where it is no slot."""
+    """A partition as it is reported. ``start`` and ``size`` are bytes; the slot bits are None where it is not a slot."""
 
     number: int
     label: str

@@ -248,7 +248,8 @@ def decide(path: str, selection: Selection, policy: Policy) -> Decision:
     return Decision(
         disk=path,
         partition=selection.number,
-        device=partition_node(path, selection.number),
+        # From the name that the kernel gave the disk: it may not show the partition yet.
+        device=partition_name(path, selection.number),
         label=partition.label,
         partuuid=partition.unique_guid.text,
         policy=policy.name,
@@ -258,14 +259,6 @@ def decide(path: str, selection: Selection, policy: Policy) -> Decision:
         reason=selection.reason,
         problem=selection.problem,
     )
-
-
-def partition_node(disk: str, index: int) -> str:
-    """The node of a partition: ``/dev/sda3``, or ``/dev/nvme0n1p3`` after a name that ends in a digit.
-
-    From the name that the kernel gave the disk (see ``disks.scan``): the kernel may not show the partition yet.
-    """
-    return partition_name(disk, index)
 
 
 def leave_decision(decision: Decision, folder: str = FOLDER) -> None:

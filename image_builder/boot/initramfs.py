@@ -9,16 +9,16 @@ from bootselect.initramfs.config import BOOT_CONF
 from bootselect.integration.needs import FIRMWARE_VARIABLES
 from image_builder.boot.cpio import Entry, character_device, file, folder, link, tree, write_archive
 from image_builder.cache import replacing
+from image_builder.distribution.sources import package_folder
 from image_builder.errors import PackageContentError
-from image_builder.target.sources import package_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from image_builder.distribution.kernel import Kernel
+    from image_builder.distribution.python import PythonTree
     from image_builder.run import Runner
-    from image_builder.target.kernel import Kernel
-    from image_builder.target.python import PythonTree
 
 DEFAULT_MODULES = ("virtio_pci", "virtio_blk", "erofs", *FIRMWARE_VARIABLES)
 """The disks and slots of virtual machines (NVMe and ext4 are built in), and the name of the partition that was booted."""

@@ -78,6 +78,6 @@ def _content(value: object, folder: Path) -> str | Path:
     path = folder / value
     if not path.is_file():
         raise ValueError(
-            f"is {value!r}; expected one of {', '.join(CONTENTS)} or the path of a file, and {path} is none"
+            f"is {value!r}; expected one of {', '.join(CONTENTS)} or the path of a file, and {path} is not one"
         )
     return path

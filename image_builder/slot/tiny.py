@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bootselect.formats.slot_files import OS_RELEASE
 from bootselect.health import FOLDERS
 from image_builder.definition.model import STATE
-from image_builder.slot.tree import copy_file, fix_folder_modes, merge_tree, write_text
+from image_builder.slot.tree import copy_file, merge_tree, write_text
 
 if TYPE_CHECKING:
     from image_builder.definition.model import Definition, SlotDefinition
@@ -34,7 +34,10 @@ _HEALTH = FOLDERS[0].relative_to("/")
 
 
 def fill_tiny_slot(root: Path, definition: Definition, slot: SlotDefinition, parts: SlotParts, runner: Runner) -> None:
-    """Fill the empty folder ``root`` with the tree. Raises KernelModuleError and what running BusyBox raises."""
+    """Fill the empty folder ``root`` with the tree; the modes of its folders are whatever the umask says.
+
+    Raises KernelModuleError and what running BusyBox raises.
+    """
     for link, target in _USR_LINKS.items():
         (root / "usr" / Path(target).name).mkdir(parents=True, exist_ok=True)
         (root / link).symlink_to(target)
@@ -47,7 +50,6 @@ def fill_tiny_slot(root: Path, definition: Definition, slot: SlotDefinition, par
     for command, module in _COMMANDS.items():
         write_text(root / "usr/bin" / command, _LAUNCHER.format(module=module), executable=True)
     _add_settings(root, definition, slot)
-    fix_folder_modes(root)
 
 
 def _add_busybox(root: Path, busybox: Path, runner: Runner) -> None:
@@ -85,7 +87,6 @@ def _add_settings(root: Path, definition: Definition, slot: SlotDefinition) -> N
         "etc/fstab": state,
         "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
         "etc/group": "root:x:0:\n",
-        f"{_LIB}/behaviour": f"{slot.behaviour}\n",
     }
     for name, text in etc.items():
         write_text(root / name, text)

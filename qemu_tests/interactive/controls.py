@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from qemu_tests.harness.power_cycle import PowerCycle
     from qemu_tests.report.model import Table
-    from qemu_tests.report.watched import WatchedMachine
+    from qemu_tests.report.recorded import RecordedMachine
 
 DAMAGE = 1 << 20
 """So many bytes at the beginning of a slot are overwritten with zeros: no file system is found there any more."""
@@ -32,7 +32,7 @@ _INPUT_SECONDS = 30.0
 class Controls:
     """A machine as its user has it. ``news`` is readable when a boot may have ended; ``ended`` says whether it has."""
 
-    def __init__(self, machine: WatchedMachine, medium: Path | None) -> None:
+    def __init__(self, machine: RecordedMachine, medium: Path | None) -> None:
         self.machine, self._medium = machine, medium
         self.news, self._tell = os.pipe()
         self._watcher: threading.Thread | None = None

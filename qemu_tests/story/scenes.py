@@ -26,9 +26,9 @@ _ONE, _TWO, _TWO_TRIED = Expected("USR-A", "1", 0), Expected("USR-B", "2", 0), E
 
 @dataclass(frozen=True)
 class Breakage:
-    """A way in which version 3 is broken: the behaviour it was built with, and the console line that shows it."""
+    """A way in which version 3 is broken: its name in ``broken_slots``, and the console line that shows it."""
 
-    behaviour: str
+    name: str
     symptom: str
     words: str
 

@@ -63,6 +63,30 @@ def test_init_reads_what_the_selector_has_left(root: Path, tmp_path: Path, field
     assert (done.returncode, done.stdout, done.stderr) == (0, "unknown\n" if field == "LABEL" else "\n", "")
 
 
+@pytest.mark.parametrize(
+    ("text", "mode", "printed"),
+    [
+        ("#!/bin/sh\necho started\n", 0o755, "started\n"),
+        ("#!/bin/sh\nexit 3\n", 0o755, "said: {start} failed with exit code 3\n"),
+        ("#!/bin/sh\necho started\n", 0o644, ""),
+        (None, 0, ""),
+    ],
+    ids=["runs", "fails", "is not executable", "is not there"],
+)
+def test_init_runs_what_is_to_be_started_and_goes_on(
+    root: Path, tmp_path: Path, text: str | None, mode: int, printed: str
+) -> None:
+    start, console = tmp_path / "start", tmp_path / "console"
+    if text is not None:
+        start.write_text(text)
+        start.chmod(mode)
+    lines = (SCRIPTS / "init").read_text().partition("start=/etc/slotboot/start\n")[2].partition("\n\n")[0]
+    assert lines
+    script = f'say() {{ echo "said: $*" >>{console}; }}\nstart={start}\n{lines}\necho went on >>{console}\n'
+    assert run_shell(root, script.replace("/dev/console", str(console))).returncode == 0
+    assert console.read_text() == f"{printed.format(start=start)}went on\n"
+
+
 class Host:
     """The host's end of the control port; a pseudo-terminal stands for the port."""
 

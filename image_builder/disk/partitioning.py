@@ -30,7 +30,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Partitioning:
     """A disk of ``size`` bytes with its partition table; ``places`` in the order of the definition."""
 
     size: int
@@ -38,7 +38,7 @@ class Layout:
     table: Table
 
 
-def plan_layout(definition: Definition) -> Layout:
+def plan_partitions(definition: Definition) -> Partitioning:
     """Place the partitions: where they say, or else after the one before them. Raises DefinitionError.
 
     Without a size the disk ends 1 MiB after its last partition: room for the backup of the table, on a round size.
@@ -55,7 +55,7 @@ def plan_layout(definition: Definition) -> Layout:
             "image.size",
             f"is {format_size(size)}; expected at least {format_size(needed)} for the partitions",
         )
-    return Layout(size, tuple(places), _table(definition, places, size))
+    return Partitioning(size, tuple(places), _table(definition, places, size))
 
 
 def _table(definition: Definition, places: list[Place], size: int) -> Table:

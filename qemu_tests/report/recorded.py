@@ -31,19 +31,21 @@ if TYPE_CHECKING:
 _JUDGES = ("cgpt", "sgdisk", "gptlib")
 
 
-class WatchedMachine(Machine):
-    """A machine with a ``lane`` in the report."""
+class RecordedMachine(Machine):
+    """A machine with a ``record`` in the report."""
 
     def __init__(self, name: str, image: Path, lab: Lab, recorder: Recorder, **options: Any) -> None:  # noqa: ANN401
         super().__init__(name, image, lab, **options)
         self._recorder = recorder
-        self.lane = recorder.lane(name)
+        self.record = recorder.record(name)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self.lane.judge("failed", error.line if isinstance(error, LabError) else f"{type(error).__name__}: {error}")
+            self.record.judge(
+                "failed", error.line if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+            )
         super().__exit__(kind, error, trace)
 
     def _slots(self) -> Table:
@@ -58,48 +60,48 @@ class WatchedMachine(Machine):
         try:
             yield
         except UnexpectedBoundaryError:
-            self.lane.failed()
+            self.record.failed()
             self._held()
             raise
         except MachineDiedError as error:
-            self.lane.end(DIED)
-            self.lane.tell(ERROR, error.line)
+            self.record.end(DIED)
+            self.record.tell(ERROR, error.line)
             raise
 
     def _held(self, kind: str = "") -> None:
         boundary = None if self._cycle is None else self._cycle.boundary
-        self.lane.end(kind or (boundary.kind if boundary else OFF), after=self._slots())
+        self.record.end(kind or (boundary.kind if boundary else OFF), after=self._slots())
 
     def boot(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """As ``Machine.boot``."""
-        if self.lane.taken:  # a machine of several tests, of which a former one has ended
-            self.lane = self._recorder.lane(self.name)
+        if self.record.taken:  # a machine of several tests, of which a former one has ended
+            self.record = self._recorder.record(self.name)
         before = self._slots() if self.state == "off" else None
         if before is not None:
             reason = str(options.get("reason", "power on"))
             without = ", without UEFI firmware" if options.get("kernel") else ""
-            self.lane.boot(f"{reason}{without}", before=before, log=self.log)
+            self.record.boot(f"{reason}{without}", before=before, log=self.log)
             for fault in options.get("faults", ()):
-                self.lane.tell(FAULT, f"to come: {fault}")
+                self.record.tell(FAULT, f"to come: {fault}")
         try:
             with self._noticing():
                 super().boot(*arguments, **options)
         except LabError:
-            self.lane.end(OFF)
+            self.record.end(OFF)
             raise
 
     def resume(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """As ``Machine.resume``."""
         if self.state == "held":
             self._held()
-            self.lane.boot(str([*arguments, options.get("reason", "reboot")][0]), before=self._slots(), log=self.log)
+            self.record.boot(str([*arguments, options.get("reason", "reboot")][0]), before=self._slots(), log=self.log)
         super().resume(*arguments, **options)
 
     def wait_until_ready(self, *arguments: Any, **options: Any) -> Ready:  # noqa: ANN401
         """As ``Machine.wait_until_ready``."""
         with self._noticing():
             ready = super().wait_until_ready(*arguments, **options)
-        self.lane.up(ready.label, ready.version)
+        self.record.up(ready.label, ready.version)
         return ready
 
     def wait_for_line(self, *arguments: Any, **options: Any) -> re.Match[str]:  # noqa: ANN401
@@ -122,39 +124,39 @@ class WatchedMachine(Machine):
     def power_cut(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """As ``Machine.power_cut``."""
         super().power_cut(*arguments, **options)
-        self.lane.end(CUT, after=self._slots())
-        self.lane.cut()
+        self.record.end(CUT, after=self._slots())
+        self.record.cut()
 
     def power_off(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """As ``Machine.power_off``."""
         super().power_off(*arguments, **options)
-        self.lane.end(POWEROFF, after=self._slots())
+        self.record.end(POWEROFF, after=self._slots())
 
     def close(self) -> None:
         """As ``Machine.close``."""
         if self._cycle is not None:
-            self.lane.end(OFF, after=self._slots())
+            self.record.end(OFF, after=self._slots())
         super().close()
-        self.lane.finish()
+        self.record.finish()
 
     def judge(self, *arguments: Any, **options: Any) -> Verdict:  # noqa: ANN401
         """As ``Machine.judge``."""
         verdict = super().judge(*arguments, **options)
-        self.lane.read(table_of(verdict.slots, _JUDGES, verdict.problems))
+        self.record.read(table_of(verdict.slots, _JUDGES, verdict.problems))
         return verdict
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchedLab(Lab):
+class RecordedLab(Lab):
     """A lab whose machines are in the report of ``recorder``."""
 
     recorder: Recorder
 
     @classmethod
     def over(cls, lab: Lab, recorder: Recorder) -> Self:
-        """The same lab, watched."""
+        """The same lab, recorded."""
         return cls(**{field.name: getattr(lab, field.name) for field in fields(lab)}, recorder=recorder)
 
     def machine(self, name: str, image: Path, **options: Any) -> Machine:  # noqa: ANN401
         """As ``Lab.machine``."""
-        return WatchedMachine(name, image, self, self.recorder, **options)
+        return RecordedMachine(name, image, self, self.recorder, **options)

@@ -16,16 +16,16 @@ from bootselect.integration.closure import import_closure
 from bootselect.integration.interpreter import Compilation
 from bootselect.integration.needs import ENTRY_POINTS, NOT_SHIPPED, OPTIMIZATION, PACKAGES
 from image_builder.cache import publish_folder
+from image_builder.distribution.elf import library_closure
+from image_builder.distribution.interpreter import TargetInterpreter
+from image_builder.distribution.sources import copy_files, digest_of, our_files
 from image_builder.errors import PackageContentError
-from image_builder.target.elf import library_closure
-from image_builder.target.interpreter import TargetInterpreter
-from image_builder.target.sources import copy_files, digest_of, our_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.run import Runner
-    from image_builder.target.packages import TargetPackages
 
 _PROGRAM = "usr/bin/python3"
 
@@ -85,7 +85,7 @@ def _python(runner: Runner, packages: TargetPackages, cache: Path, recipe: _Reci
     with tempfile.TemporaryDirectory(prefix="slotboot-") as staging:
         # What is hashed is what is compiled, even when somebody is editing the originals.
         ours = copy_files(our_files(recipe.ours), Path(staging))
-        builder = our_files(["image_builder.target"])
+        builder = our_files(["image_builder.distribution"])
         identities = [package.identity for package in packages.packages(names)]
         identity = digest_of({**ours, **builder}, recipe.name, *identities)
 

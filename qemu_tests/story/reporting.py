@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from qemu_tests.story.timeline import Moment
 
 
-def retell(recorder: Recorder) -> Callable[[Moment], None]:
-    """An observer of a timeline: tells the machine's lane, where the machine has one. Of a boot the machine tells itself."""
+def report_to(recorder: Recorder) -> Callable[[Moment], None]:
+    """An observer of a timeline: tells the machine's record, where the machine has one. Of a boot the machine tells itself."""
 
     def tell(moment: Moment) -> None:
-        lane = recorder.named(moment.machine)
-        if lane is not None and moment.kind != kinds.BOOT:
+        record = recorder.named(moment.machine)
+        if record is not None and moment.kind != kinds.BOOT:
             table = None if moment.slots is None else table_of(moment.slots, ("cgpt", "sgdisk", "gptlib"))
-            lane.tell(moment.kind, moment.text, table)
+            record.tell(moment.kind, moment.text, table)
 
     return tell

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootselect.integration.interpreter import Interpreter
+from image_builder.distribution.elf import linker_of
 from image_builder.errors import ClosureError, PackageContentError, ToolFailedError
-from image_builder.target.elf import linker_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

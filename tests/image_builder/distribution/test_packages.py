@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from image_builder.distribution.packages import TargetPackages
 from image_builder.errors import (
     DownloadError,
     MissingPackageError,
@@ -14,8 +15,7 @@ from image_builder.errors import (
     NoPackageListsError,
 )
 from image_builder.run import SystemRunner
-from image_builder.target.packages import TargetPackages
-from tests.image_builder.target.repository import KERNEL, STANDARD, Repository
+from tests.image_builder.distribution.repository import KERNEL, STANDARD, Repository
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from image_builder.definition.load import load_definition, parse_definition
-from image_builder.disk.layout import plan_layout
+from image_builder.disk.partitioning import plan_partitions
 from image_builder.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -24,23 +24,23 @@ def disk(*partitions: dict[str, Any], **image: object) -> Definition:
 
 
 def test_partitions_follow_each_other_from_the_first_mebibyte() -> None:
-    layout = plan_layout(disk({"size": "8M"}, {"size": "4M"}))
-    assert [(place.start, place.end) for place in layout.places] == [(MIB, 9 * MIB), (9 * MIB, 13 * MIB)]
+    partitioning = plan_partitions(disk({"size": "8M"}, {"size": "4M"}))
+    assert [(place.start, place.end) for place in partitioning.places] == [(MIB, 9 * MIB), (9 * MIB, 13 * MIB)]
 
 
 def test_the_disk_is_as_large_as_needed_and_leaves_room_for_the_backup_of_the_table() -> None:
-    assert plan_layout(disk({"size": "8M"})).size == 10 * MIB
-    assert plan_layout(disk({"size": "8M"}, size="1G")).size == 1024 * MIB
+    assert plan_partitions(disk({"size": "8M"})).size == 10 * MIB
+    assert plan_partitions(disk({"size": "8M"}, size="1G")).size == 1024 * MIB
 
 
 def test_a_place_of_its_own_leaves_a_gap() -> None:
-    layout = plan_layout(disk({"size": "1M"}, {"size": "1M", "start": "10M"}, {"size": "1M"}))
-    assert [place.start for place in layout.places] == [MIB, 10 * MIB, 11 * MIB]
+    partitioning = plan_partitions(disk({"size": "1M"}, {"size": "1M", "start": "10M"}, {"size": "1M"}))
+    assert [place.start for place in partitioning.places] == [MIB, 10 * MIB, 11 * MIB]
 
 
 @pytest.mark.parametrize("sector", [512, 4096])
 def test_the_table_counts_in_sectors_of_the_disk(sector: int) -> None:
-    table = plan_layout(disk({"size": "8M"}, **{"sector-size": sector})).table
+    table = plan_partitions(disk({"size": "8M"}, **{"sector-size": sector})).table
     partition = table.partition(1)
     assert (table.sector_size, table.total_sectors) == (sector, 10 * MIB // sector)
     assert (partition.first_lba, partition.sectors) == (MIB // sector, 8 * MIB // sector)
@@ -60,11 +60,11 @@ def test_the_table_counts_in_sectors_of_the_disk(sector: int) -> None:
 )
 def test_what_does_not_fit_is_refused(partitions: list[dict[str, Any]], image: dict[str, Any], message: str) -> None:
     with pytest.raises(DefinitionError, match=f"disk.toml: {message}"):
-        plan_layout(disk(*partitions, **image))
+        plan_partitions(disk(*partitions, **image))
 
 
 def test_the_disk_of_coreos_is_laid_out_to_the_sector() -> None:
-    table = plan_layout(load_definition(EXAMPLES / "coreos.toml")).table
+    table = plan_partitions(load_definition(EXAMPLES / "coreos.toml")).table
     # coreos/scripts, build_library/disk_layout.json, and the cgpt show of its documentation.
     assert {number: (part.label, part.first_lba, part.sectors) for number, part in table.partitions.items()} == {
         1: ("EFI-SYSTEM", 4096, 262144),

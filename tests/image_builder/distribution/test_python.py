@@ -12,13 +12,13 @@ import pytest
 
 from gptlib import __version__
 from image_builder.cache import cache_root
-from image_builder.target.python import PythonTree, boot_python, slot_python
+from image_builder.distribution.python import PythonTree, boot_python, slot_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.run import SystemRunner
-    from image_builder.target.packages import TargetPackages
     from tests.support import SlotImage
 
 LIBRARY = "usr/lib/python3.11"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from image_builder.distribution.elf import library_closure, linker_of
 from image_builder.errors import LibraryError, PackageContentError
-from image_builder.target.elf import library_closure, linker_of
 
 if TYPE_CHECKING:
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.run import SystemRunner
-    from image_builder.target.packages import TargetPackages
 
 
 def test_a_library_s_own_libraries_are_found_too(runner: SystemRunner, target: TargetPackages) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bootselect.integration.closure import import_closure
+from image_builder.distribution.interpreter import TargetInterpreter
 from image_builder.errors import ClosureError, PackageContentError
-from image_builder.target.interpreter import TargetInterpreter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.run import SystemRunner
-    from image_builder.target.packages import TargetPackages
 
 PARTS = ["python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "zlib1g", "libexpat1"]
 

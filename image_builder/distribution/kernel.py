@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from image_builder.target.packages import Package, TargetPackages
+    from image_builder.distribution.packages import Package, TargetPackages
 
 _ELF64_LITTLE = b"\x7fELF\x02\x01"
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -114,7 +114,7 @@ def _modinfo(file: Path) -> list[tuple[str, str]]:
     try:
         section = _section(data, b".modinfo")
     except (struct.error, IndexError, StopIteration) as error:
-        raise PackageContentError(file, "it is no kernel module for a 64-bit machine, or it is damaged") from error
+        raise PackageContentError(file, "it is not a kernel module for a 64-bit machine, or it is damaged") from error
     pairs = (entry.decode(errors="replace").partition("=") for entry in section.split(b"\0") if entry)
     return [(key, value) for key, _, value in pairs]
 

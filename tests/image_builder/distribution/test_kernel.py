@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from image_builder.distribution.kernel import Kernel, kernel_in, target_kernel
+from image_builder.distribution.packages import Package
 from image_builder.errors import KernelModuleError, PackageContentError
-from image_builder.target.kernel import Kernel, kernel_in, target_kernel
-from image_builder.target.packages import Package
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.target.packages import TargetPackages
+    from image_builder.distribution.packages import TargetPackages
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_modules_that_need_each_other_do_not_hang_the_build(package: Package) ->
 def test_a_damaged_module_is_named(package: Package, length: int) -> None:
     file = add_module(package, "base", "depends=")
     file.write_bytes(file.read_bytes()[:length])
-    with pytest.raises(PackageContentError, match=r"base.ko: it is no kernel module"):
+    with pytest.raises(PackageContentError, match=r"base.ko: it is not a kernel module"):
         kernel_in(package).module_files(["base"])
 
 
