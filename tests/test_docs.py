@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from gptlib import __version__
+from image_builder.definition.load import load_definition
 from qemu_tests import plugin
 from qemu_tests.harness.machine import Machine
 from tests.documentation import DOCUMENTS, ROOT, Step, blocks, steps
@@ -55,7 +57,7 @@ ELSEWHERE = {
         "qemu_tests/suites/test_story.py", "scenes.", "boots machines; the suite plays its scenes"
     ),
     "script/test": Elsewhere(".ci/run", "script/test", "runs this test"),
-    "script/package": Elsewhere(FOREIGN, "script/package", "takes tools that a user of the tests need not have"),
+    "script/package": Elsewhere(FOREIGN, "script/package", "takes half a minute, and Debian's tools"),
     "pip": Elsewhere("tests/test_package.py", '"install", "--no-deps"', "needs a new environment"),
     "apt": Elsewhere(FOREIGN, "apt-get install", DISTRIBUTION),
     "update-initramfs": Elsewhere(FOREIGN, "update-initramfs -c", DISTRIBUTION),
@@ -201,7 +203,17 @@ def test_every_block_of_code_is_run_by_some_test() -> None:
             languages -= {"python"}  # below
         if name == "docs/initramfs.md":
             languages -= {"sh"}  # below
-        assert languages <= {"console"}, name
+        assert languages <= {"console", "toml"}, name
+
+
+def test_a_piece_of_a_definition_makes_one_with_the_rest_of_the_minimal_one(tmp_path: Path) -> None:
+    for document in DOCUMENTS:
+        for block in blocks(document, "toml"):
+            for source in re.findall(r'= "([^"/]*)"', block):
+                (tmp_path / source).touch()
+            path = tmp_path / "definition.toml"
+            path.write_text(f"{(ROOT / 'examples/minimal.toml').read_text()}\n{block}")
+            assert load_definition(path).slot, document
 
 
 def test_the_call_of_the_selector_is_the_one_that_our_init_makes() -> None:
@@ -235,3 +247,9 @@ def test_the_changelog_has_each_heading_once() -> None:
         headings = re.findall(r"^### (\w+)$", version, re.MULTILINE)
         kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
         assert headings == [kind for kind in kinds if kind in headings]
+
+
+def test_the_files_that_are_installed_have_the_version_of_today() -> None:
+    named = re.findall(r"slotboot[-_](\d[\d.]*\d)", (ROOT / "docs/installing.md").read_text())
+    assert named
+    assert set(named) == {__version__}
