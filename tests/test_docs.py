@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import runpy
@@ -19,8 +18,6 @@ import pytest
 
 from gptlib import __version__
 from image_builder.definition.load import load_definition
-from qemu_tests import plugin
-from qemu_tests.harness.machine import Machine
 from tests.documentation import DOCUMENTS, ROOT, Step, blocks, steps
 from tests.support import run_tool
 
@@ -184,7 +181,11 @@ def test_commands_of_root_are_never_run_here() -> None:
     assert not [step for _, step in ALL if step.by_root and elsewhere(step) is None]
 
 
-PYTHON = {"docs/gpt.md": "tests/gptlib/test_docs.py", "docs/libraries.md": "tests/test_docs.py"}
+PYTHON = {
+    "docs/gpt.md": "tests/gptlib/test_docs.py",
+    "docs/libraries.md": "tests/test_docs.py",
+    "docs/harness.md": BUILDER,
+}
 """Documents whose Python runs -> the test that runs it."""
 DRAWN = {"mermaid", ""}
 
@@ -194,13 +195,8 @@ def test_every_block_of_code_is_run_by_some_test() -> None:
         languages = set(re.findall(r"^```(\w*)\n.*?^```$", document.read_text(), re.MULTILINE | re.DOTALL)) - DRAWN
         name = document.relative_to(ROOT).as_posix()
         if name in PYTHON:
-            assert (
-                f'"{name}"' in (ROOT / PYTHON[name]).read_text()
-                or f'"{document.name}"' in (ROOT / PYTHON[name]).read_text()
-            )
+            assert document.name in (ROOT / PYTHON[name]).read_text()
             languages -= {"python"}
-        if name == "docs/harness.md":
-            languages -= {"python"}  # below
         if name == "docs/initramfs.md":
             languages -= {"sh"}  # below
         assert languages <= {"console", "toml"}, name
@@ -219,18 +215,6 @@ def test_a_piece_of_a_definition_makes_one_with_the_rest_of_the_minimal_one(tmp_
 def test_the_call_of_the_selector_is_the_one_that_our_init_makes() -> None:
     (block,) = blocks(ROOT / "docs/initramfs.md", "sh")
     assert f"\n{block.strip()} ||" in (ROOT / "bootselect/initramfs/init").read_text()
-
-
-def test_the_example_of_the_harness_calls_what_is_there() -> None:
-    (block,) = blocks(ROOT / "docs/harness.md", "python")
-    called = {
-        node.attr
-        for node in ast.walk(ast.parse(block))
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "machine"
-    }
-    assert called == {"boot", "wait_until_ready", "run", "reboot", "judge", "resume"}
-    assert all(callable(getattr(Machine, name)) for name in called)
-    assert hasattr(plugin, "slotboot_machines")
 
 
 def test_all_documents_with_console_blocks_are_tried() -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qemu_tests.story.materials import GOOD
 from qemu_tests.suites.test_command import BOOT_SECONDS, CTRL_A, Person
 from tests.documentation import ROOT, blocks, steps
 
 if TYPE_CHECKING:
     from qemu_tests.harness.lab import Lab
+    from qemu_tests.plugin import MakeMachine
     from qemu_tests.story.materials import Materials
 
 pytestmark = pytest.mark.vm
@@ -44,6 +46,18 @@ def test_the_example_of_the_builder_as_a_library_runs(tmp_path: Path, monkeypatc
     Path("library.py").write_text(block)
     runpy.run_path("library.py")
     assert Path("out/minimal.raw").exists()
+
+
+def test_the_example_of_the_harness_runs(
+    materials: Materials, slotboot_machines: MakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("appliance.raw").symlink_to(materials.image)
+    Path("appliance-2.update").symlink_to(materials.updates[GOOD])
+    (block,) = blocks(ROOT / "docs/harness.md", "python")
+    Path("example.py").write_text(f"from pathlib import Path\n\n\n{block}")
+    (example,) = [value for name, value in runpy.run_path("example.py").items() if name.startswith("test_")]
+    example(slotboot_machines)
 
 
 @pytest.mark.parametrize(
