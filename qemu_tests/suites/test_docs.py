@@ -7,10 +7,18 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from qemu_tests.story.materials import GOOD
+from qemu_tests.suites.test_command import BOOT_SECONDS, CTRL_A, Person
 from tests.documentation import ROOT, blocks, steps
+
+if TYPE_CHECKING:
+    from qemu_tests.harness.lab import Lab
+    from qemu_tests.plugin import MakeMachine
+    from qemu_tests.story.materials import Materials
 
 pytestmark = pytest.mark.vm
 
@@ -38,3 +46,44 @@ def test_the_example_of_the_builder_as_a_library_runs(tmp_path: Path, monkeypatc
     Path("library.py").write_text(block)
     runpy.run_path("library.py")
     assert Path("out/minimal.raw").exists()
+
+
+def test_the_example_of_the_harness_runs(
+    materials: Materials, slotboot_machines: MakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("appliance.raw").symlink_to(materials.image)
+    Path("appliance-2.update").symlink_to(materials.updates[GOOD])
+    (block,) = blocks(ROOT / "docs/harness.md", "python")
+    Path("example.py").write_text(f"from pathlib import Path\n\n\n{block}")
+    (example,) = [value for name, value in runpy.run_path("example.py").items() if name.startswith("test_")]
+    example(slotboot_machines)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [step.command for step in steps(ROOT / "docs/harness.md") if "boot" in step.words and "--print" not in step.words],
+)
+def test_an_image_is_booted_by_hand_as_the_documents_show(
+    command: str, materials: Materials, slotboot_lab: Lab, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/minimal.raw").symlink_to(materials.image)
+    (tmp_path / "out/minimal-2.update").symlink_to(next(iter(materials.updates.values())))
+    before = materials.image.stat().st_mtime_ns
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    words = command.partition("#")[0]
+    person = Person(
+        ["env", f"PATH={path}", "sh", "-c", f"{words} --accel {slotboot_lab.accelerator.name}"],
+        tmp_path,
+        slotboot_lab.deadlines.seconds(BOOT_SECONDS),
+    )
+    try:
+        person.sees("Leave with Ctrl-A X")
+        person.sees("slotboot: booted slot=USR-A version=1")
+        person.types(f"{CTRL_A}x")
+        person.sees("QEMU: Terminated")
+    finally:
+        person.close()
+    # What --snapshot is for.
+    assert materials.image.stat().st_mtime_ns == before
