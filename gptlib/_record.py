@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     def unchecked(kind: type[_Kind], **fields: object) -> _Kind:
         """A ``CheckedRecord`` whose values are not checked. Raises TypeError for missing and unknown fields."""
 else:
-    from _operator import itemgetter
+    # As in ``collections``: the descriptor of named tuples, in C where there is one.
+    try:
+        from _collections import _tuplegetter
+    except ImportError:
+        from _operator import itemgetter
+
+        def _tuplegetter(place, doc):
+            return property(itemgetter(place), doc=doc)
 
     _new_tuple = tuple.__new__
 
@@ -42,7 +49,7 @@ else:
                 namespace["__slots__"] = ()
                 return super().__new__(mcs, name, bases, namespace)
             defaults = {field: namespace.pop(field) for field in fields if field in namespace}
-            namespace.update({field: property(itemgetter(place)) for place, field in enumerate(fields)})
+            namespace.update({field: _tuplegetter(place, None) for place, field in enumerate(fields)})
             namespace.update(__slots__=(), _fields=fields, _field_defaults=defaults, _arity=len(fields))
             return super().__new__(mcs, name, bases, namespace)
 

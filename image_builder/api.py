@@ -105,7 +105,8 @@ def build_artifact(
 ) -> Artifact:
     """Write an update to ``out_dir``: the slot NAME-VERSION.slot, its medium NAME-VERSION.update, and their checksums.
 
-    ``version``, ``files`` and ``refresh`` as for ``build_image``. Errors too, and TooLargeError where the slot would not fit into the definition's slot partitions.
+    ``version``, ``files`` and ``refresh`` as for ``build_image``; errors too, and TooLargeError where the slot would not fit
+    into the definition's slot partitions.
     """
     chosen = with_slot(_loaded(definition), version, files)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()

@@ -19,7 +19,7 @@ from image_builder.distribution.python import boot_python, slot_python
 from image_builder.distribution.sources import digest_of, our_files, package_folder
 from image_builder.errors import DefinitionError, PackageContentError
 from image_builder.slot.erofs import make_erofs
-from image_builder.slot.overlay import lay_files
+from image_builder.slot.overlay import digest_of_files, lay_files
 from image_builder.slot.parts import SlotParts
 from image_builder.slot.seal import seal_image
 from image_builder.slot.tiny import fill_tiny_slot
@@ -113,8 +113,7 @@ class Payloads:
         with self._progress.step("interpreter and tools of the slot"):
             python = slot_python(self._runner, self._packages, self._cache)
             busybox = _existing(self._packages.package("busybox-static").root / _BUSYBOX)
-        files = {file.path: file.source for file in slot.files}
-        uuid = derived_uuid(definition.seed, f"slot {slot.version} {digest_of(files)}")
+        uuid = derived_uuid(definition.seed, f"slot {slot.version} {digest_of_files(slot.files)}")
         with (
             self._progress.step(f"slot, version {slot.version}"),
             working_folder() as folder,

@@ -51,7 +51,7 @@ class Attributes(int):
             raise InvalidValueError(f"attribute bits cannot be {value!r}; expected a number")
         if not 0 <= value < 1 << 64:
             raise InvalidValueError(f"attribute bits {value:#x} do not fit into 64 bits")
-        return super().__new__(cls, value)
+        return int.__new__(cls, value)
 
     @property
     def priority(self) -> int:

@@ -30,7 +30,7 @@ class Guid(bytes):
             raise InvalidValueError(f"{data!r} are not bytes; Guid.parse reads the text of a GUID")
         if len(data) != 16:
             raise InvalidValueError(f"a GUID has 16 bytes, not {len(data)}")
-        return super().__new__(cls, data)
+        return bytes.__new__(cls, data)
 
     @classmethod
     def parse(cls, text: str) -> Guid:

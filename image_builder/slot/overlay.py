@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from image_builder.distribution.sources import digest_of
 from image_builder.errors import SlotFileError
 from image_builder.slot.tree import copy_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from image_builder.definition.model import SlotFile
@@ -17,7 +19,7 @@ _MOST_LINKS = 40
 """As many as the kernel follows (MAXSYMLINKS)."""
 
 
-def lay_files(root: Path, files: Iterable[SlotFile]) -> None:
+def lay_files(root: Path, files: Sequence[SlotFile]) -> None:
     """Copy files into the tree ``root``: new ones, and in place of what is there. Executable is what its source is.
 
     Links to folders on the way are followed as the slot would, ``/`` being ``root``; a link in the place itself is replaced.
@@ -32,6 +34,12 @@ def lay_files(root: Path, files: Iterable[SlotFile]) -> None:
         if place.is_dir() and not place.is_symlink():
             raise SlotFileError(file.path, "is a folder of the slot; give the path of a file in it")
         copy_file(file.source, place)
+
+
+def digest_of_files(files: Sequence[SlotFile]) -> str:
+    """Changes whenever a path, the bytes or the mode of a file does: 32 hexadecimal digits. Raises OSError."""
+    executable = [file.path for file in files if os.access(file.source, os.X_OK)]
+    return digest_of({file.path: file.source for file in files}, *executable)
 
 
 def _place(root: Path, file: SlotFile) -> Path:

@@ -100,14 +100,16 @@ def test_the_same_files_give_the_same_bytes_wherever_they_come_from_and_other_on
     write_slot: Callable[..., Path], tmp_path: Path
 ) -> None:
     slots = []
-    for place, text in enumerate(("hello\n", "hello\n", "HELLO\n")):
+    for place, (text, mode) in enumerate(
+        [("hello\n", 0o600), ("hello\n", 0o644), ("HELLO\n", 0o644), ("hello\n", 0o755)]
+    ):
         source = tmp_path / f"source-{place}"
         source.write_text(text)
-        source.chmod(0o644 if place else 0o600)
+        source.chmod(mode)
         slots.append(write_slot(tmp_path / f"{place}.img", "1", {"/etc/motd": source}))
     assert slots[0].read_bytes() == slots[1].read_bytes()
     uuids = {run_tool("blkid", "-p", "-s", "UUID", "-o", "value", slot) for slot in slots}
-    assert len(uuids) == 2
+    assert len(uuids) == 3
 
 
 def test_every_link_leads_somewhere(root: Path) -> None:
