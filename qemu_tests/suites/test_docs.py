@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.story.materials import GOOD
-from qemu_tests.suites.test_command import BOOT_SECONDS, CTRL_A, Person
+from qemu_tests.suites.test_command import BOOT_SECONDS, CTRL_A, User
 from tests.documentation import ROOT, blocks, steps
 
 if TYPE_CHECKING:
@@ -73,17 +73,17 @@ def test_an_image_is_booted_by_hand_as_the_documents_show(
     before = materials.image.stat().st_mtime_ns
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     words = command.partition("#")[0]
-    person = Person(
+    user = User(
         ["env", f"PATH={path}", "sh", "-c", f"{words} --accel {slotboot_lab.accelerator.name}"],
         tmp_path,
         slotboot_lab.deadlines.seconds(BOOT_SECONDS),
     )
     try:
-        person.sees("Leave with Ctrl-A X")
-        person.sees("slotboot: booted slot=USR-A version=1")
-        person.types(f"{CTRL_A}x")
-        person.sees("QEMU: Terminated")
+        user.sees("Leave with Ctrl-A X")
+        user.sees("slotboot: booted slot=USR-A version=1")
+        user.types(f"{CTRL_A}x")
+        user.sees("QEMU: Terminated")
     finally:
-        person.close()
+        user.close()
     # What --snapshot is for.
     assert materials.image.stat().st_mtime_ns == before
