@@ -58,6 +58,7 @@ def test_the_example_of_the_harness_runs(
     Path("example.py").write_text(f"from pathlib import Path\n\n\n{block}")
     (example,) = [value for name, value in runpy.run_path("example.py").items() if name.startswith("test_")]
     example(slotboot_machines)
+    assert example.__name__ == "test_an_update_takes_over"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_what_a_change_had_to_leave_alone_is_told_to_whoever_asked_and_to_nobody
     loader_in_the_unused_part(path)
     SlotDisk.find(str(path), USR).change(lambda table: mark_good(table, 2), told.append)
     (line,) = told
-    assert line.startswith(f"{path}: primary: sector 16 holds something that is no part of a table")
+    assert line.startswith(f"{path}: primary: sector 16 holds something that is not part of a table")
     assert capfd.readouterr() == ("", "")
     said = CliRunner().invoke(main, ["mark-bad", str(path), "--slot", "2"], prog_name="whatever").stderr
-    assert said.startswith(f"bootselect: {path}: primary: sector 16 holds something that is no part of a table")
+    assert said.startswith(f"bootselect: {path}: primary: sector 16 holds something that is not part of a table")
