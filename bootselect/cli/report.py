@@ -9,7 +9,6 @@ import click
 from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
 from bootselect.cli.show import show_findings, show_status
 from bootselect.cli.target import SlotDisk
-from bootselect.selection import table_of
 from bootselect.status import status as status_of
 from bootselect.verify import slot_findings
 from gptlib.disk import Disk
@@ -44,7 +43,7 @@ def verify_command(target: str | None, type_guid: Guid, policy: str, as_json: bo
     found = SlotDisk.find(target, type_guid)
     with Disk.open(found.path) as disk:
         state = disk.read()
-    table = table_of(state)
+    table = state.table
     findings = [*state.findings, *table_findings(table), *slot_findings(table, type_guid, policy)]
     show_findings(found.path, findings, as_json=as_json)
     if any(finding.severity == ERROR for finding in findings):

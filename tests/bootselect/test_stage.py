@@ -223,7 +223,7 @@ def test_what_a_function_starts_to_import_is_staged_with_all_it_needs(checkout: 
 
 def test_a_module_that_was_renamed_is_followed(checkout: Path, tmp_path: Path) -> None:
     (checkout / "gptlib/write/stale_headers.py").rename(checkout / "gptlib/leftovers.py")
-    for path in (checkout / "gptlib").glob("*.py"):
+    for path in (checkout / "gptlib").rglob("*.py"):
         path.write_text(path.read_text().replace("gptlib.write.stale_headers", "gptlib.leftovers"))
     tree = staged_tree(tmp_path / "initramfs", checkout)
     assert "gptlib.leftovers" in tree.modules
