@@ -19,7 +19,7 @@ def test_an_import_inside_a_function_is_found() -> None:
 
 
 def test_what_is_imported_from_a_package_may_be_a_module() -> None:
-    assert names("from gptlib import table") == ({"gptlib"}, {"gptlib.table.table"})
+    assert names("from gptlib import table") == ({"gptlib"}, {"gptlib.table"})
 
 
 def test_a_star_is_no_module() -> None:
