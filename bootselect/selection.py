@@ -48,7 +48,7 @@ def propose(
 
     Raises NoSlotsError or NothingBootableError.
     """
-    table = table_of(state)
+    table = state.table
     slots = require_slots(path, table, type_guid)
     candidates = [slot for slot in slots if slot.number not in excluded]
     choice = choose(policy, candidates)
@@ -102,7 +102,7 @@ def take(
     """
     if not handed_over and not chosen:
         return None
-    table = table_of(disk.read())
+    table = disk.table()
     slots = {table.partition(slot.number).unique_guid.text: slot for slot in reversed(slots_of(table, type_guid))}
     for partuuid in (handed_over, *chosen):
         slot = slots.get(partuuid)
@@ -131,10 +131,3 @@ def _write(disk: Disk, table: Table) -> str:
 def describe(table: Table, slots: list[Slot]) -> str:
     """The slots on one line, as ``USR-A 1/0/1, USR-B 0/0/0``."""
     return ", ".join(f"{table.partitions[slot.number].label} {slot.attributes.short}" for slot in slots)
-
-
-def table_of(state: State) -> Table:
-    """The table of a state that ``Disk.read`` gave."""
-    if state.table is None:
-        raise TypeError("Disk.read() gives a table or raises")
-    return state.table

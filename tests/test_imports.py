@@ -218,8 +218,16 @@ def test_an_ordinary_boot_loads_nothing_that_it_does_not_need() -> None:
     }
     assert not loaded & {*others, *(f"bootselect.initramfs.{name}" for name in names)}
     # The places of a table, the rule where it may be written, and the nodes of partitions are three of them; the rooms of gptlib
-    # are four, the formats two (their room and the places in a slot), and the rule of cgpt next is one.
-    assert len(loaded) <= 68
+    # are four, the formats two (their room and the places in a slot), and the rule of cgpt next is one. A boot also counts the
+    # try: what writes a table is loaded then.
+    assert len(loaded) <= 63
+    assert len(loaded_by("bootselect.initramfs.selector, gptlib.write.table")) <= 68
+
+
+def test_reading_a_table_loads_nothing_that_writes_one() -> None:
+    loaded = loaded_by("gptlib.cli.show")
+    assert "gptlib.disk" in loaded
+    assert not {name for name in loaded if name.startswith("gptlib.write") or name == "gptlib.linux.kernel"}
 
 
 def test_a_watchdog_costs_nothing_where_it_is_off_and_its_registers_nothing_where_it_has_a_driver() -> None:

@@ -8,7 +8,6 @@ import click
 
 from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
 from bootselect.cli.report import show_findings
-from bootselect.selection import table_of
 from bootselect.slot_disk import SlotDisk
 from bootselect.verify import slot_findings
 from gptlib.disk import Disk
@@ -30,7 +29,7 @@ def verify_command(target: str | None, type_guid: Guid, policy: Policy, as_json:
     found = SlotDisk.find(target, type_guid)
     with Disk.open(found.path) as disk:
         state = disk.read()
-    table = table_of(state)
+    table = state.table
     findings = [*state.findings, *table_findings(table), *slot_findings(table, type_guid, policy)]
     show_findings(found.path, findings, as_json=as_json)
     if any(finding.severity == ERROR for finding in findings):

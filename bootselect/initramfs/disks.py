@@ -6,7 +6,6 @@ import os
 
 from bootselect.errors import DiskChoiceError, reason_of
 from bootselect.initramfs.cmdline import NODE, PARTLABEL, PARTUUID, UUID
-from bootselect.selection import table_of
 from bootselect.slots import slots_of
 from gptlib._record import Record
 from gptlib.disk import Disk
@@ -79,7 +78,7 @@ def scan(
         try:
             with Disk.open(path) as disk:
                 state = disk.read()
-                table = table_of(state)
+                table = state.table
                 slots = frozenset(table.partition(slot.number).unique_guid.text for slot in slots_of(table, type_guid))
                 problem = _problem(disk, state, table) if slots else "it has no partition of the slot type"
                 uuids = _filesystems(disk, table) if filesystems and not problem else frozenset()

@@ -29,7 +29,7 @@ from gptlib._record import Record
 '''
 
 
-class Structure(NamedTuple):
+class Declared(NamedTuple):
     """A declaration, its name in ``compiled.py``, and what it is called in docstrings there."""
 
     name: str
@@ -43,11 +43,11 @@ class Structure(NamedTuple):
 
 
 STRUCTURES = (
-    Structure("Header", HEADER, "a GPT header"),
-    Structure("Entry", ENTRY, "a partition entry"),
-    Structure("Mbr", MBR, "the MBR"),
-    Structure("BootCode", BOOT_CODE, "the boot code in the MBR"),
-    Structure("MbrRecord", MBR_RECORD, "a partition record of the MBR"),
+    Declared("Header", HEADER, "a GPT header"),
+    Declared("Entry", ENTRY, "a partition entry"),
+    Declared("Mbr", MBR, "the MBR"),
+    Declared("BootCode", BOOT_CODE, "the boot code in the MBR"),
+    Declared("MbrRecord", MBR_RECORD, "a partition record of the MBR"),
 )
 
 
@@ -78,7 +78,7 @@ def field_slices(declaration: Struct) -> dict[str, slice]:
     return slices
 
 
-def _lines(structure: Structure) -> Iterator[str]:
+def _lines(structure: Declared) -> Iterator[str]:
     declaration = structure.declaration
     yield f'{structure.constant}_FORMAT = "{struct_format(declaration)}"'
     yield f"{structure.constant}_SIZE = {declaration.sizeof()}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _DASHES = (8, 13, 18, 23)
-_BYTES = bytes | bytearray | memoryview
+_BYTES = (bytes, bytearray, memoryview)
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _codecs import utf_16_le_decode, utf_16_le_encode
-from struct import Struct, iter_unpack
+from struct import Struct
 
 from gptlib._record import CheckedRecord
 from gptlib._values import MAX_LBA, check_kind, check_number
@@ -108,9 +108,9 @@ def encode_partition(partition: Partition, *, legal: bool = True) -> bytes:
     return _ENTRY.pack(*raw)
 
 
-def decode_entry(data: bytes) -> EntryFields:
-    """The fields of an entry, used or not, of at least 128 bytes."""
-    return EntryFields._make(_ENTRY.unpack_from(data))
+def decode_entry(data: bytes, at: int = 0) -> EntryFields:
+    """The fields of the entry, used or not, that starts at byte ``at`` and has at least 128 bytes."""
+    return EntryFields._make(_ENTRY.unpack_from(data, at))
 
 
 def _partition(raw: EntryFields) -> Partition:
@@ -169,17 +169,9 @@ class EntryArray(bytes):
         return self._partitions
 
     def _used(self) -> Iterator[tuple[int, EntryFields]]:
-        size = self.entry_size
-        tail = size - MIN_ENTRY_SIZE
-        layout = f"{ENTRY_FORMAT}{tail}x" if tail else ENTRY_FORMAT
-        # Most arrays are empty but for their first few entries: halves that are zero are not unpacked.
-        end = self.capacity
-        while end > 1 and self.startswith(bytes((end - end // 2) * size), end // 2 * size):
-            end //= 2
-        for index, fields in enumerate(iter_unpack(layout, self[: end * size]), 1):
-            raw = EntryFields._make(fields)
-            if raw.partition_type_guid != ZERO:
-                yield index, raw
+        for index, at in enumerate(range(0, len(self), self.entry_size), 1):
+            if not self.startswith(ZERO, at):
+                yield index, decode_entry(self, at)
 
     def is_used(self, index: int) -> bool:
         """Whether there is an entry of this number, and a partition in it. Raises InvalidValueError for what is not a number."""

@@ -109,14 +109,8 @@ class _Plan:
 
 
 def _differing(one: bytes, other: bytes, size: int) -> list[int]:
-    """Where the sectors start that differ. Halves at the end that do not are skipped: most of an array is as it was."""
-    end = len(one)
-    while end > size:
-        middle = end // size // 2 * size
-        if not one.startswith(other[middle:end], middle):
-            break
-        end = middle
-    return [at for at in range(0, end, size) if one[at : at + size] != other[at : at + size]]
+    """Where the sectors start that differ."""
+    return [at for at in range(0, len(one), size) if one[at : at + size] != other[at : at + size]]
 
 
 def _runs(lba: int, data: bytes, starts: list[int], size: int) -> list[Write]:

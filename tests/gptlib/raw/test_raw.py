@@ -12,9 +12,17 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gptlib.raw.output import raw_json, raw_text
+from gptlib.raw.parts import parts_of
+from gptlib.read.sectors import SectorCache
+from gptlib.read.state import examine
+from tests.gptlib.fuzz.memory import MemoryDisk
 from tests.gptlib.handmade import DISK, USR, Entry, Gpt, resigned, zeroed
 from tests.gptlib.readers import run
+from tests.gptlib.tables import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -407,3 +415,24 @@ def test_only_the_raw_form_imports_construct(path: Path, words: list[str], impor
     )
     done = subprocess.run([sys.executable, "-c", program, *words, str(path)], capture_output=True)
     assert done.returncode == 10 + imported
+
+
+@examples(100)
+@given(data=st.data())
+def test_whatever_stands_there_is_shown_and_every_byte_is_that_of_the_disk(data: st.DataObject) -> None:
+    size = data.draw(st.sampled_from([512, 4096]))
+    image = Gpt(sectors=80, sector_size=size, entries={2: Entry(40, 41)}, count=8).image()
+    end = data.draw(st.sampled_from([0, 3, 512, 1024, size * 3, size * 40, len(image)]))
+    for _ in range(data.draw(st.integers(0, 12))):
+        structure = data.draw(st.sampled_from([0, size, 2 * size, 78 * size, 79 * size]))
+        at = structure + data.draw(st.integers(0, 511))
+        image[at : at + 1] = data.draw(st.binary(min_size=1, max_size=1))
+    image = image[:end]
+    cache = SectorCache(MemoryDisk("disk", bytes(image)))
+    found = examine(cache, None)
+    parts = list(parts_of(cache, found))
+    for part in parts:
+        for one in part.fields:
+            assert image[one.offset : one.offset + len(one.data)] == one.data, (part.name, one.name)
+    assert all(line.isprintable() for line in raw_text(parts))
+    assert json.loads(raw_json("disk", found, parts))["usable"] == (found.table is not None)
