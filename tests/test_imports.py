@@ -144,6 +144,11 @@ def test_what_goes_across_subpackages_is_seen(module: str, source: str, wrong: b
     assert any(forbidden(module, name) or above(module, name) for name in imports_in(source)) == wrong
 
 
+def test_errors_become_exit_codes_in_one_click_group() -> None:
+    files = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
+    assert [module_name(path) for path in files if "(click.Group)" in path.read_text()] == ["bootselect.click_support"]
+
+
 def loaded_by(module: str) -> set[str]:
     """Modules that an isolated interpreter has loaded after importing ``module``, above those it starts with."""
     search_path = [str(ROOT), str(Path(crcmod.__path__[0]).parent)]
