@@ -45,7 +45,7 @@ class DirectKernel:
 
 
 @dataclass(frozen=True)
-class Channels:
+class Wires:
     """The descriptors of QEMU's ends of the sockets."""
 
     monitor: int
@@ -122,17 +122,17 @@ def update_blockdev(path: Path, file_format: str) -> dict[str, object]:
     return {"node-name": UPDATE_NODE, "driver": file_format, "read-only": True, "file": file}
 
 
-def bench_arguments(channels: Channels) -> list[str]:
+def bench_arguments(wires: Wires) -> list[str]:
     """What the harness holds the machine by: paused at the start and at every boot boundary, console, monitor, control."""
     return [
         "-S",
         *("-display", "none"),
         *("-action", "reboot=shutdown,shutdown=pause"),
-        *("-chardev", f"socket,id=monitor,fd={channels.monitor}"),
+        *("-chardev", f"socket,id=monitor,fd={wires.monitor}"),
         *("-mon", "chardev=monitor,mode=control"),
-        *("-chardev", f"socket,id=serial,fd={channels.serial}"),
+        *("-chardev", f"socket,id=serial,fd={wires.serial}"),
         *("-serial", "chardev:serial"),
-        *control_arguments(f"socket,id=control,fd={channels.control}"),
+        *control_arguments(f"socket,id=control,fd={wires.control}"),
     ]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qemu_tests.harness.console import Console
     from qemu_tests.harness.control import Ready, Result
     from qemu_tests.harness.disk import Fault
-    from qemu_tests.harness.hardware import Channels, DirectKernel
+    from qemu_tests.harness.hardware import DirectKernel, Wires
     from qemu_tests.harness.judges import Verdict
     from qemu_tests.harness.lab import Lab
     from qemu_tests.harness.power_cycle import Boundary
@@ -115,12 +115,12 @@ class Machine:
         self.disk.push()
         disk = self.disk.blockdev(hardware.DISK_NODE, faults)
 
-        def command(channels: Channels) -> list[str]:
+        def command(wires: Wires) -> list[str]:
             return [
                 *hardware.common_arguments(self._lab.accelerator, self._lab.hardware),
                 *self._start_arguments(kernel),
                 *hardware.disk_arguments(disk, update),
-                *hardware.bench_arguments(channels),
+                *hardware.bench_arguments(wires),
             ]
 
         self._cycle = PowerCycle(self.name, command, self.folder / "qemu.stderr", self.log)

@@ -15,7 +15,7 @@ from qemu_tests.errors import (
 )
 from qemu_tests.harness.console import Console
 from qemu_tests.harness.control import ControlPort
-from qemu_tests.harness.hardware import Channels
+from qemu_tests.harness.hardware import Wires
 from qemu_tests.harness.notifier import Notifier
 from qemu_tests.harness.process import Process
 from qemu_tests.harness.qmp import Qmp
@@ -51,14 +51,14 @@ class Boundary:
 class PowerCycle:
     """A running QEMU. Everything that waits ends with an error when QEMU does, and shows the last console lines."""
 
-    def __init__(self, name: str, command: Callable[[Channels], Sequence[str]], stderr: Path, log: Path) -> None:
-        """Start the command for the given channels, held before the first instruction; ``power_on`` lets it go."""
+    def __init__(self, name: str, command: Callable[[Wires], Sequence[str]], stderr: Path, log: Path) -> None:
+        """Start the command for the given wires, held before the first instruction; ``power_on`` lets it go."""
         self.name = name
         self._notifier = Notifier()
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
         try:
-            channels = Channels(*(sock.fileno() for sock in theirs))
-            self._process = Process(command(channels), stderr, channels.descriptors)
+            wires = Wires(*(sock.fileno() for sock in theirs))
+            self._process = Process(command(wires), stderr, wires.descriptors)
         except BaseException:
             for sock in ours:
                 sock.close()

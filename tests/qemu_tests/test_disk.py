@@ -86,7 +86,7 @@ def test_without_faults_nothing_stands_between_guest_and_image(disk: LayeredDisk
 def test_an_image_that_is_not_there_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="there is no such image; build one with image-builder"):
         image_info(tmp_path / "none.raw")
-    with pytest.raises(ImageError, match="is not a file"):
+    with pytest.raises(ImageError, match="is no file"):
         image_info(tmp_path)
 
 

@@ -10,7 +10,7 @@ from qemu_tests.harness import command, hardware
 from qemu_tests.harness.accel import Accelerator
 from qemu_tests.harness.disk import BadSector, CutAt
 from qemu_tests.harness.firmware import Firmware
-from qemu_tests.harness.hardware import Channels, Hardware
+from qemu_tests.harness.hardware import Hardware, Wires
 
 TCG = Accelerator("tcg", "", 0.4)
 FIRMWARE = Firmware(Path("/usr/share/OVMF/CODE.fd"), Path("/usr/share/OVMF/VARS.fd"))
@@ -21,7 +21,7 @@ def pairs(argv: list[str]) -> set[tuple[str, str]]:
 
 
 def test_the_machine_is_held_at_the_start_and_at_every_boot_boundary() -> None:
-    argv = hardware.bench_arguments(Channels(7, 8, 9))
+    argv = hardware.bench_arguments(Wires(7, 8, 9))
     assert "-S" in argv
     assert ("-action", "reboot=shutdown,shutdown=pause") in pairs(argv)
     assert ("-chardev", "socket,id=monitor,fd=7") in pairs(argv)

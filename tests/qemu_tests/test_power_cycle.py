@@ -27,21 +27,21 @@ from qemu_tests.harness.power_cycle import Boundary, PowerCycle
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from qemu_tests.harness.hardware import Channels
+    from qemu_tests.harness.hardware import Wires
 
 FAKE = Path(__file__).with_name("fake_qemu.py")
 SOON = 30.0
 
 
-def fake(channels: Channels) -> list[str]:
-    return [sys.executable, "-I", "-S", str(FAKE), *bench_arguments(channels)]
+def fake(wires: Wires) -> list[str]:
+    return [sys.executable, "-I", "-S", str(FAKE), *bench_arguments(wires)]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., PowerCycle]]:
     made: list[PowerCycle] = []
 
-    def make(command: Callable[[Channels], list[str]] = fake) -> PowerCycle:
+    def make(command: Callable[[Wires], list[str]] = fake) -> PowerCycle:
         made.append(PowerCycle("m1", command, tmp_path / "stderr", tmp_path / "m1.console.log"))
         return made[-1]
 
