@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemu_tests.errors import ImageError, MachineStateError
@@ -17,7 +18,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qemu_tests.harness.disk.faults import Fault
+    from qemu_tests.harness.disk.log import Entry
     from qemu_tests.harness.disk.losses import Loss
+    from qemu_tests.harness.disk.overlay import Readable
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What happened to a disk: ``base`` is what it held, ``entries`` what came then, with their bytes in ``log``."""
+
+    name: str
+    size: int
+    base: Readable
+    log: WriteLog
+    entries: tuple[Entry, ...]
+
 
 _BLOCK = 1 << 20
 _BACKUP = 1 << 16
@@ -43,8 +58,8 @@ class MachineDisk:
         info = image_info(image)
         self.name, self.size, self._folder = name, info.size, folder
         self._clock, self._pause = clock, pause
-        base = RawImage(as_raw(image, info.format, folder))
-        self._durable = Overlay(base, self.size, folder / f"{name}.durable")
+        self._base = RawImage(as_raw(image, info.format, folder))
+        self._durable = Overlay(self._base, self.size, folder / f"{name}.durable")
         self.log = WriteLog(folder / f"{name}.log")
         self.session: Session | None = None
         """The disk as it is while the power is on."""
@@ -66,6 +81,10 @@ class MachineDisk:
             self.session.end(loss or NothingLost())
             self.session = None
             self.log.mark("power off" if loss is None else f"power cut: {loss}")
+
+    def recording(self) -> Recording:
+        """All that was written since the machine was made. Damage done from outside is no part of it."""
+        return Recording(self.name, self.size, self._base, self.log, tuple(self.log.entries))
 
     def read(self, offset: int, length: int) -> bytes:
         """What a power cut at this moment would leave, where all that is unflushed is lost. A running guest does not notice."""
