@@ -181,7 +181,7 @@ def _updated_disk(lab: Lab, materials: Materials, timeline: Timeline) -> Path:
         stage = Stage(machine, timeline)
         scenes.first_boot(stage, materials.updates[GOOD])
         scenes.update(stage)
-        return machine.disk.top
+        return machine.disk.export(machine.folder / "updated.raw")
 
 
 def _play_act(lab: Lab, act: Act, disk: Path, timeline: Timeline) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from qemu_tests.harness.disk import image_info
+from qemu_tests.harness.disk.image import image_info
 from qemu_tests.harness.lab import Lab
 from qemu_tests.interactive.controls import Controls
 from qemu_tests.interactive.session import Session

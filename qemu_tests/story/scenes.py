@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemu_tests.harness.disk import CutAt
+from qemu_tests.harness.disk.faults import CutAt
 from qemu_tests.story import timeline as kinds
 from qemu_tests.story.stage import UPDATE_DEVICE, Expected
 

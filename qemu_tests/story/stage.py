@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qemu_tests.harness.control import Ready
-    from qemu_tests.harness.disk import Fault
+    from qemu_tests.harness.disk.faults import Fault
     from qemu_tests.harness.hardware import DirectKernel
     from qemu_tests.harness.machine import Machine
     from qemu_tests.story.timeline import Timeline

@@ -87,6 +87,6 @@ def updated_disk(slotboot_folder: Path, slotboot_lab: Lab, slotboot_recorder: Re
             stage = Stage(machine, Timeline(observer(machine.log, slotboot_recorder)))
             scenes.first_boot(stage, materials.updates[GOOD])
             scenes.update(stage)
-            return str(machine.disk.top)
+            return str(machine.disk.export(slotboot_folder / "updated-disk.raw"))
 
     return Path(shared_result(slotboot_folder, "updated-disk", play))

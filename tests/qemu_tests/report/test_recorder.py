@@ -12,7 +12,7 @@ import pytest
 from qemu_tests.errors import ImageError, MachineDiedError, UnexpectedBoundaryError
 from qemu_tests.harness import hardware
 from qemu_tests.harness.accel import Accelerator
-from qemu_tests.harness.disk import BadSector
+from qemu_tests.harness.disk.faults import BadSector
 from qemu_tests.harness.firmware import Firmware
 from qemu_tests.harness.lab import Lab
 from qemu_tests.report.model import Verdict
@@ -107,7 +107,7 @@ def test_a_life_of_reboots_and_power_cuts(lab: Lab, image: Path, recorder: Recor
         assert f"version={version}" in boot.console
         assert f"boot {boot.number}: {boot.reason}" in boot.console
     assert [(event.kind, event.text) for event in found.events] == [
-        ("fault", "to come: BadSector(sector=7)"),
+        ("fault", "to come: BadSector(sector=7, operation='write')"),
         ("disk", "read by cgpt and sgdisk and gptlib"),
         ("power cut", "the power was cut"),
     ]
