@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from qemu_tests.suites.conftest import MakeStage
 
 pytestmark = pytest.mark.vm
-UNHEALTHY = next(breakage for breakage in scenes.BREAKAGES if breakage.behaviour == "unhealthy")
+UNHEALTHY = next(breakage for breakage in scenes.BREAKAGES if breakage.name == "unhealthy")
 
 
 def places(materials: Materials, folder: Path) -> list[Place]:
     """The slots of the built image, with what they may hold: what was built, and either update."""
-    updates = [materials.updates[name].with_suffix(".slot") for name in (GOOD, UNHEALTHY.behaviour)]
+    updates = [materials.updates[name].with_suffix(".slot") for name in (GOOD, UNHEALTHY.name)]
     found = []
     with Disk.open(materials.image) as disk:
         table = disk.table()
@@ -51,7 +51,7 @@ def test_in_every_state_of_two_updates_and_a_rollback_the_machine_boots(
     played = stage("replayed", materials.image)
     scenes.first_boot(played, materials.updates[GOOD])
     scenes.update(played)
-    scenes.broken_update(played, materials.updates[UNHEALTHY.behaviour], UNHEALTHY)
+    scenes.broken_update(played, materials.updates[UNHEALTHY.name], UNHEALTHY)
     full = "SLOTBOOT_FULL" in os.environ
     sample = Sample(subsets=12, others=10_000) if full else Sample(subsets=6, others=40)
     found = explore(played.machine.disk.recording(), places(materials, tmp_path), tmp_path, sample)
