@@ -7,7 +7,6 @@ LOOP_CONFIGURE), which Python has no functions for.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -16,6 +15,7 @@ import struct
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from gptlib.linux.syscall import syscall
 from update_agent.errors import MediumError
 
 if TYPE_CHECKING:
@@ -95,19 +95,8 @@ def _configure(control: int, backing: int, name: bytes, files: ExitStack) -> str
 
 
 def _mount(source: str, files: ExitStack) -> int:
-    context = _closed_by(files, _syscall(_FSOPEN, FSTYPE, _CLOEXEC))
-    _syscall(_FSCONFIG, context, _SET_STRING, b"source", os.fsencode(source), 0)
-    _syscall(_FSCONFIG, context, _SET_FLAG, b"ro", None, 0)
-    _syscall(_FSCONFIG, context, _CREATE, None, None, 0)
-    return _syscall(_FSMOUNT, context, _CLOEXEC, _RDONLY | _NOSUID | _NODEV | _NOEXEC)
-
-
-def _syscall(number: int, *arguments: int | bytes | None) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    # Every argument is a machine word: variadic C functions take ints as 32 bits otherwise.
-    words = [ctypes.c_ulong(value) if isinstance(value, int) else ctypes.c_char_p(value) for value in arguments]
-    result = int(libc.syscall(ctypes.c_long(number), *words))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return result
+    context = _closed_by(files, syscall(_FSOPEN, FSTYPE, _CLOEXEC))
+    syscall(_FSCONFIG, context, _SET_STRING, b"source", os.fsencode(source), 0)
+    syscall(_FSCONFIG, context, _SET_FLAG, b"ro", None, 0)
+    syscall(_FSCONFIG, context, _CREATE, None, None, 0)
+    return syscall(_FSMOUNT, context, _CLOEXEC, _RDONLY | _NOSUID | _NODEV | _NOEXEC)

@@ -5,7 +5,6 @@ Imported only where ``hand-over=kexec`` is set: ctypes costs more than everythin
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 from bootselect.formats.slot_files import CMDLINE, INITRAMFS, KERNEL
@@ -13,6 +12,7 @@ from bootselect.initramfs.cmdline import NODE, SLOT_PARAMETERS, name_of, split
 from bootselect.initramfs.config import HANDED_OVER
 from bootselect.initramfs.files import open_in_slot, read_from_slot
 from bootselect.initramfs.mount import InitramfsError, UnusableSlotError
+from gptlib.linux.syscall import syscall as _syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _quoted(word: str) -> str:
 
 def load(root: str, cmdline: str, syscall: Syscall | None = None) -> None:
     """Load the kernel and initramfs of the slot mounted on ``root``. Raises KexecError."""
-    call = syscall or _libc_syscall
+    call = syscall or _syscall
     opened: list[int] = []
     try:
         opened.append(open_in_slot(f"{root}/{KERNEL}"))
@@ -111,17 +111,6 @@ def start(syscall: Syscall | None = None) -> None:
     """Start the loaded kernel; returns only with KexecStartError."""
     os.sync()
     try:
-        (syscall or _libc_syscall)(_REBOOT[os.uname().machine], _MAGIC1, _MAGIC2, _CMD_KEXEC, 0)
+        (syscall or _syscall)(_REBOOT[os.uname().machine], _MAGIC1, _MAGIC2, _CMD_KEXEC, 0)
     except OSError as error:
         raise KexecStartError(f"the slot's kernel cannot be started: {error.strerror}") from error
-
-
-def _libc_syscall(number: int, *arguments: int | bytes) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    # Every argument is a machine word: variadic C functions take ints as 32 bits otherwise.
-    words = [ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value) for value in arguments]
-    result = int(libc.syscall(ctypes.c_long(number), *words))
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result

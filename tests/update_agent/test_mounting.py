@@ -88,7 +88,7 @@ def test_what_the_kernel_does_not_do_is_said(
     def fail(*_: object) -> int:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(mounting, "_syscall", fail)
+    monkeypatch.setattr(mounting, "syscall", fail)
     monkeypatch.setattr(mounting, "_attach", lambda *_: "/dev/null")
     said = f"{medium}: no usable update: it cannot be mounted: .*{message}"
     with pytest.raises(MediumError, match=said), open_medium(medium):
