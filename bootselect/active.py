@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from bootselect.errors import ActiveUnknownError
 from bootselect.formats.decision import DECISION_PATH, slot_of
-from bootselect.slots import SLOT_TYPES, slot_type
+from bootselect.slots import slot_type
 from gptlib._record import Record
 from gptlib.disk import Disk
 from gptlib.errors import GptError
 from gptlib.linux.nodes import DEV, device_name, member_of, node_name, partition_name
+from gptlib.table.slot_types import SLOT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

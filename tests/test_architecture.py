@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from bootselect import slots
 from bootselect.integration import places
-from gptlib import Disk, type_guid
+from gptlib import Disk
 from gptlib.cli.main import main as gptctl
 from gptlib.table import types
 from gptlib.table.guid import ZERO
-from gptlib.table.types import is_slot_type, type_names
 from image_builder.cli import main as image_builder
 from tests.documentation import ROOT, blocks, table
 from tests.test_imports import MAY_IMPORT
@@ -111,11 +109,8 @@ def test_a_new_name_of_a_type_is_known_everywhere(
         assert [str(partition.type_guid) for partition in disk.table().partitions.values()] == [guid]
 
 
-def test_bootselect_knows_the_slot_types_of_gptlib_and_no_others() -> None:
-    # "kernel" alone is cgpt's word, which only gptctl takes.
-    assert {name: type_guid(guid) for name, guid in slots.SLOT_TYPES.items()} == {
-        name: guid for name, guid, _ in type_names() if is_slot_type(guid) and name != "kernel"
-    }
+def test_the_name_of_a_slot_type_stands_in_one_file() -> None:
+    assert constants("bottlerocket-boot") == {"gptlib/table/slot_types.py"}
 
 
 @pytest.mark.parametrize("policy", ["gptprio", "cgpt-next", "chromeos"])

@@ -8,8 +8,9 @@ import click
 
 from bootselect.click_support import TEXT
 from bootselect.policy import DEFAULT_POLICY, POLICIES
-from bootselect.slots import DEFAULT_TYPE, SLOT_TYPES, slot_type
+from bootselect.slots import DEFAULT_TYPE, slot_type
 from gptlib.errors import InvalidValueError
+from gptlib.table.slot_types import SLOT_TYPES
 
 if TYPE_CHECKING:
     from bootselect.policy import Policy

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gptlib.errors import InvalidValueError
 from gptlib.table.guid import ZERO, Guid
+from gptlib.table.slot_types import SLOT_TYPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 COREOS_USR = "coreos-usr"
 CHROMEOS_KERNEL = "chromeos-kernel"
 
-_COREOS_USR = "5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6"
 _COREOS_RESIZE = "3884dd41-8582-4404-b9a8-e9b84f2df50e"
 _COREOS_RESERVED = "c95dc21a-df0e-4340-8d7b-26cbfa9a03e0"
 _COREOS_ROOT_RAID = "be9067b9-ea49-4f15-b4f6-f36f8c9e1818"
@@ -27,7 +27,6 @@ _HOME = "933ac7e1-2eb4-4f13-b844-0e14e2aef915"
 _BASIC_DATA = "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"
 _ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 _CHROMEOS = {
-    "kernel": "fe3a2a5d-4f32-41a7-b725-accc3285a309",
     "rootfs": "3cb8e202-3b7e-47dd-8a3c-7ff2a13cfcec",
     "firmware": "cab6e88e-abf3-4102-a07a-d4bb9be3c1d3",
     "reserved": "2e0a753d-9e48-43b0-8337-b15192cb1b5e",
@@ -37,10 +36,7 @@ _CHROMEOS = {
 
 # The first name of a GUID is the one that type_name gives.
 _GUIDS = {
-    COREOS_USR: _COREOS_USR,
-    "flatcar-usr": _COREOS_USR,
-    "coreos-rootfs": _COREOS_USR,
-    "flatcar-rootfs": _COREOS_USR,
+    **SLOT_TYPES,
     "coreos-resize": _COREOS_RESIZE,
     "flatcar-resize": _COREOS_RESIZE,
     "coreos-reserved": _COREOS_RESERVED,
@@ -48,8 +44,8 @@ _GUIDS = {
     "coreos-root-raid": _COREOS_ROOT_RAID,
     "flatcar-root-raid": _COREOS_ROOT_RAID,
     **{f"chromeos-{name}": guid for name, guid in _CHROMEOS.items()},
+    "kernel": SLOT_TYPES[CHROMEOS_KERNEL],
     **_CHROMEOS,
-    "bottlerocket-boot": "6b636168-7420-6568-2070-6c616e657421",
     "esp": _ESP,
     "efi": _ESP,
     "bios": "21686148-6449-6e6f-744e-656564454649",
@@ -71,16 +67,12 @@ _GUIDS = {
     "mswin-data": _BASIC_DATA,
     "chromeos-data": _BASIC_DATA,
     "basicdata": _BASIC_DATA,
-    "root-x86-64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
     "root-x86-64-verity": "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5",
     "root-x86-64-verity-sig": "41092b05-9fc8-4523-994f-2def0408b176",
-    "usr-x86-64": "8484680c-9521-48c6-9c11-b0720656f69e",
     "usr-x86-64-verity": "77ff5f63-e7b6-4633-acf4-1565b864c0e6",
     "usr-x86-64-verity-sig": "e7bb33fb-06cf-4e81-8273-e543b413e2e2",
-    "root-arm64": "b921b045-1df0-41c3-af44-4c6f280d3fae",
     "root-arm64-verity": "df3300ce-d69f-4c92-978c-9bfb0f38d820",
     "root-arm64-verity-sig": "6db69de6-29f4-4758-a7a5-962190f00ce3",
-    "usr-arm64": "b0e01050-ee5f-4390-949a-9101b17104e9",
     "usr-arm64-verity": "6e11a4e7-fbca-4ded-b9e9-e1a512bb664e",
     "usr-arm64-verity-sig": "c23ce4ff-44bd-4b00-b2d4-b41b3419e02a",
     "unused": "00000000-0000-0000-0000-000000000000",
@@ -110,16 +102,6 @@ _DESCRIPTIONS = {
     "coreos-reserved": "CoreOS reserved",
     "coreos-root-raid": "CoreOS RAID containing root",
 }
-
-_SLOT_TYPES = (
-    COREOS_USR,
-    CHROMEOS_KERNEL,
-    "bottlerocket-boot",
-    "root-x86-64",
-    "usr-x86-64",
-    "root-arm64",
-    "usr-arm64",
-)
 
 
 def type_guid(text: str) -> Guid:
@@ -156,7 +138,7 @@ def type_names() -> Iterator[tuple[str, Guid, str]]:
 
 def is_slot_type(guid: Guid) -> bool:
     """Whether A/B systems keep slots in partitions of this type, so that the slot bits of its attributes mean something."""
-    return _names().get(guid, "") in _SLOT_TYPES
+    return _names().get(guid, "") in SLOT_TYPES
 
 
 _BY_GUID: dict[bytes, str] = {ZERO: "unused"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bootselect.slots import SLOT_TYPES, slot_type
+from bootselect.slots import slot_type
 from gptlib.errors import InvalidValueError
 from gptlib.table.guid import Guid
+from gptlib.table.slot_types import SLOT_TYPES
 from gptlib.table.types import type_guid
 
 if TYPE_CHECKING:
