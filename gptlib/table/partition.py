@@ -200,7 +200,12 @@ class EntryArray(bytes):
         Raises TableError when there is no such entry, InvalidValueError for anything but Attributes.
         """
         check_kind("attributes", attributes, Attributes)
-        return self.with_raw(index, decode_entry(self.raw_entry(index))._replace(attributes=attributes))
+        raw = decode_entry(self.raw_entry(index))._replace(attributes=attributes)
+        array = EntryArray(self.with_raw(index, raw), self.entry_size)
+        if self._partitions is not None and index in self._partitions:
+            # All other entries are those that have been decoded here.
+            array._partitions = {**self._partitions, index: array.entry(index)}
+        return array
 
     def with_raw(self, index: int, raw: EntryFields) -> EntryArray:
         """A copy in which entry ``index`` has these fields, be they as illegal as they may; its reserved tail stays.
