@@ -29,20 +29,20 @@ from gptlib import Attributes, Disk, Guid, Partition, Table, type_guid
 from image_builder.boot.cpio import Entry, file, write_archive
 from image_builder.boot.initramfs import DEFAULT_MODULES, initramfs_entries
 from image_builder.cache import cache_root
+from image_builder.distribution.elf import library_closure, linker_of
+from image_builder.distribution.kernel import target_kernel
+from image_builder.distribution.packages import TargetPackages
+from image_builder.distribution.python import boot_python
+from image_builder.distribution.sources import package_folder
 from image_builder.errors import BuildError
 from image_builder.progress import progress_for
 from image_builder.run import SystemRunner
 from image_builder.slot.erofs import make_erofs
-from image_builder.target.elf import library_closure, linker_of
-from image_builder.target.kernel import target_kernel
-from image_builder.target.packages import TargetPackages
-from image_builder.target.python import boot_python
-from image_builder.target.sources import package_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from image_builder.target.kernel import Kernel
+    from image_builder.distribution.kernel import Kernel
 
 ROUNDS = 2
 LIMIT = 0.15

@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootselect.decision import DECISION_PATH
 from bootselect.errors import ActiveUnknownError
+from bootselect.formats.decision import DECISION_PATH, slot_of
 from bootselect.slots import SLOT_TYPES, slot_type
 from gptlib._record import Record
 from gptlib.disk import Disk
 from gptlib.errors import GptError
-from gptlib.linux.nodes import device_name, member_of, partition_name
+from gptlib.linux.nodes import DEV, device_name, member_of, node_name, partition_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def find_active(
     decision: str = DECISION_PATH,
     mountinfo: str = "/proc/self/mountinfo",
     sys: str = "/sys",
-    dev: str = "/dev",
+    dev: str = DEV,
     slots_on: Callable[[str], set[int]] | None = None,
 ) -> Active:
     """The active slot, by the selector's decision or else by the device that ``/usr`` or ``/`` is mounted from.
@@ -52,7 +52,7 @@ def find_active(
 
 
 def find_running(
-    *, decision: str = DECISION_PATH, mountinfo: str = "/proc/self/mountinfo", sys: str = "/sys", dev: str = "/dev"
+    *, decision: str = DECISION_PATH, mountinfo: str = "/proc/self/mountinfo", sys: str = "/sys", dev: str = DEV
 ) -> list[Active]:
     """Every partition that the running system may come from, that of ``find_active`` first; empty where none can be told.
 
@@ -71,8 +71,7 @@ def find_running(
 
 def _decided(path: str) -> Active | None:
     try:
-        left = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Active(str(left["disk"]), int(left["partition"]), path)
+        return Active(*slot_of(json.loads(Path(path).read_text(encoding="utf-8"))), path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -91,7 +90,7 @@ def _mounted(mountinfo: Path, sys: Path, dev: str, slots_on: Callable[[str], set
                 # dm-verity whose hashes stand on a partition of their own: the other one is the slot.
                 found = {active for active in found if active.number in slots_on(active.disk)}
                 if len(found) != 1:
-                    names = ", ".join(partition_name(Path(one.disk).name, one.number) for one in below)
+                    names = ", ".join(partition_name(device_name(Path(one.disk).name), one.number) for one in below)
                     raise ActiveUnknownError(f"{place} stands on more than one partition ({names})")
             yield from found
     except (GptError, OSError, ValueError) as error:
@@ -99,7 +98,7 @@ def _mounted(mountinfo: Path, sys: Path, dev: str, slots_on: Callable[[str], set
 
 
 def _active(partition: Member, dev: str, place: str) -> Active:
-    disk = f"{dev}/{device_name(Path(partition.disk).name)}"
+    disk = node_name(partition.disk, dev=dev)
     return Active(disk, partition.number, f"{place} is mounted from partition {partition.number} of {disk}")
 
 

@@ -29,10 +29,10 @@ class NoSlotsError(BootselectError):
 
 
 class NotASlotError(BootselectError):
-    """What was named is no slot of this disk. Nothing was written."""
+    """What was named is not a slot of this disk. Nothing was written."""
 
     def __init__(self, path: str, wanted: str, known: str) -> None:
-        super().__init__(f"{path}: {wanted} is no slot of this disk; its slots are {known}")
+        super().__init__(f"{path}: {wanted} is not a slot of this disk; its slots are {known}")
         self.path, self.wanted = path, wanted
 
 

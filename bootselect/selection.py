@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from bootselect.policy import Slot
+    from bootselect.policy import Policy, Slot
     from gptlib.read.state import State
     from gptlib.table.guid import Guid
     from gptlib.table.table import Table
@@ -42,7 +42,7 @@ def open_for_selection(path: str, *, lock_deadline: float) -> tuple[Disk, str]:
 
 
 def propose(
-    path: str, state: State, policy: str, type_guid: Guid, excluded: Collection[int] = ()
+    path: str, state: State, policy: Policy, type_guid: Guid, excluded: Collection[int] = ()
 ) -> tuple[Choice, list[Slot], Table]:
     """What the policy chooses among the slots that are not ``excluded``; nothing is written.
 
@@ -58,7 +58,7 @@ def propose(
 
 
 def select(
-    disk: Disk, policy: str, type_guid: Guid, *, unwritable: str = "", excluded: Collection[int] = ()
+    disk: Disk, policy: Policy, type_guid: Guid, *, unwritable: str = "", excluded: Collection[int] = ()
 ) -> Selection:
     """Choose the next slot of ``disk`` and account for the try before it is returned.
 
@@ -87,7 +87,7 @@ def select(
 
 def take(
     disk: Disk,
-    policy: str,
+    policy: Policy,
     type_guid: Guid,
     chosen: Sequence[str],
     handed_over: str = "",
@@ -130,8 +130,4 @@ def _write(disk: Disk, table: Table) -> str:
 
 def describe(table: Table, slots: list[Slot]) -> str:
     """The slots on one line, as ``USR-A 1/0/1, USR-B 0/0/0``."""
-    return ", ".join(
-        f"{table.partitions[slot.number].label} {slot.attributes.priority}/{slot.attributes.tries}/"
-        f"{int(slot.attributes.successful)}"
-        for slot in slots
-    )
+    return ", ".join(f"{table.partitions[slot.number].label} {slot.attributes.short}" for slot in slots)

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bootselect.policy import Policy
     from gptlib.table.attributes import Attributes
 
 GOOD, DIES, UNHEALTHY, UNUSABLE = "good", "dies", "unhealthy", "unusable"
@@ -28,7 +29,7 @@ class Boot(Record):
     reset: bool
 
 
-def attempt(policy: str, slots: Sequence[Slot], outcomes: Mapping[int, str], excluded: frozenset[int]) -> Boot:
+def attempt(policy: Policy, slots: Sequence[Slot], outcomes: Mapping[int, str], excluded: frozenset[int]) -> Boot:
     """One selection and what follows. ``excluded`` are the slots that were found unusable in this boot already.
 
     Slots without an outcome of their own are good.
@@ -50,7 +51,7 @@ def _afterwards(attributes: Attributes, outcome: str) -> Attributes:
     return attributes
 
 
-def simulate(policy: str, slots: Sequence[Slot], outcomes: Mapping[int, str], limit: int = 100) -> Iterator[Boot]:
+def simulate(policy: Policy, slots: Sequence[Slot], outcomes: Mapping[int, str], limit: int = 100) -> Iterator[Boot]:
     """The attempts from this state on until a slot stays up, nothing is bootable, or a state comes back for ever.
 
     ``limit`` bounds the number of attempts.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bootselect.policy import CGPT_NEXT, choose, eligible, ranked
+from bootselect.policy import choose, ranked
 from bootselect.slots import slots_of
 from gptlib._record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bootselect.policy import Slot
+    from bootselect.policy import Policy, Slot
     from gptlib.table.guid import Guid
     from gptlib.table.table import Table
 
@@ -46,7 +46,7 @@ class Status(Record):
     next_reason: str
 
 
-def status(table: Table, type_guid: Guid, policy: str, active: int | None) -> Status:
+def status(table: Table, type_guid: Guid, policy: Policy, active: int | None) -> Status:
     """The state of every slot. ``active`` is None for a disk that the running system did not come from."""
     slots = slots_of(table, type_guid)
     choice = choose(policy, slots)
@@ -73,9 +73,9 @@ def status(table: Table, type_guid: Guid, policy: str, active: int | None) -> St
     return Status(tuple(found), label, choice.reason if choice else "")
 
 
-def _state(slot: Slot, slots: list[Slot], policy: str, active: int | None, following: int | None) -> tuple[str, str]:
+def _state(slot: Slot, slots: list[Slot], policy: Policy, active: int | None, following: int | None) -> tuple[str, str]:
     attributes = slot.attributes
-    boots_by_right = eligible(policy, attributes)
+    boots_by_right = policy.eligible(attributes)
     if slot.number == active and not attributes.successful:
         if slot.number == following and not boots_by_right:
             return TRYING, f"running, not marked good yet; {_FIRST}"
@@ -90,7 +90,7 @@ def _state(slot: Slot, slots: list[Slot], policy: str, active: int | None, follo
     if slot.number == following:
         return LAST_RESORT, f"not known to boot; {_FIRST}"
     state, explanation = _out_of_use(slot, slots)
-    if policy == CGPT_NEXT:
+    if policy.last_resort([slot]) is not None:
         explanation += "; once no slot is eligible, the first one that is usable is booted all the same"
     return state, explanation
 

@@ -1,6 +1,6 @@
 """What an operator or an update does to the slots: each verb takes a table and gives the changed one.
 
-None of them writes to a disk; ``bootselect.target`` does, once. Called twice, each gives the same table again. Only the
+None of them writes to a disk; ``bootselect.slot_disk`` does, once. Called twice, each gives the same table again. Only the
 slot bits change, and only ``arm``, ``prioritize`` and ``rollback`` touch a priority.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from bootselect.errors import RefusedError
 from bootselect.policy import Slot, best_proven
 from bootselect.slots import slots_of
+from gptlib.table.priorities import prioritize as renumber
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ DEFAULT_TRIES = 3
 
 def clear(table: Table, index: int) -> Table:
     """0/0/0: the state of a slot before the first byte of an update is written into it."""
-    return _with_slot(table, index, priority=0, tries=0, successful=False)
+    return table.with_slot(index, priority=0, tries=0, successful=False)
 
 
 def arm(table: Table, type_guid: Guid, index: int, tries: int = DEFAULT_TRIES) -> Table:
@@ -38,7 +39,7 @@ def arm(table: Table, type_guid: Guid, index: int, tries: int = DEFAULT_TRIES) -
             f"partition {index} is not armed: no other slot is known to boot, so a failed update could not be rolled back; "
             "mark the running slot good first (bootselect mark-good)"
         )
-    return prioritize(_with_slot(table, index, tries=tries, successful=False), type_guid, index)
+    return prioritize(table.with_slot(index, tries=tries, successful=False), type_guid, index)
 
 
 def require_sound(table: Table, index: int) -> None:
@@ -59,12 +60,12 @@ def require_sound(table: Table, index: int) -> None:
 
 def mark_good(table: Table, index: int) -> Table:
     """The slot has proved itself: tries=0 successful=1. Its priority stays, so an update armed meanwhile stays armed."""
-    return _with_slot(table, index, tries=0, successful=True)
+    return table.with_slot(index, tries=0, successful=True)
 
 
 def mark_bad(table: Table, index: int) -> Table:
     """The slot is not to be booted any more: tries=0 successful=0, as a slot that used up its tries. Its priority stays."""
-    return _with_slot(table, index, tries=0, successful=False)
+    return table.with_slot(index, tries=0, successful=False)
 
 
 def prioritize(table: Table, type_guid: Guid, index: int) -> Table:
@@ -73,9 +74,6 @@ def prioritize(table: Table, type_guid: Guid, index: int) -> Table:
     Slots of equal priority keep equal ones and the order of the others stays; priorities become as small as possible, from 1
     on, and slots with priority 0 keep it. Where there are more levels than 15, the lowest share priority 1.
     """
-    # Imported here: the selector never changes a priority.
-    from gptlib.table.priorities import prioritize as renumber
-
     return renumber(table, type_guid, index=index)
 
 
@@ -106,10 +104,3 @@ def _why_not(slot: Slot) -> str:
 
 def _others(table: Table, type_guid: Guid, index: int) -> list[Slot]:
     return [slot for slot in slots_of(table, type_guid) if slot.number != index]
-
-
-def _with_slot(
-    table: Table, index: int, *, priority: int | None = None, tries: int | None = None, successful: bool | None = None
-) -> Table:
-    attributes = table.partition(index).attributes
-    return table.with_attributes(index, attributes.with_slot(priority=priority, tries=tries, successful=successful))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootselect.policy import best_proven, choose, eligible
+from bootselect.policy import best_proven, choose
 from bootselect.slots import slots_of
 from gptlib.read.findings import ERROR, WARNING, Finding
 
@@ -10,11 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bootselect.policy import Policy
     from gptlib.table.guid import Guid
     from gptlib.table.table import Table
 
 
-def slot_findings(table: Table, type_guid: Guid, policy: str) -> Iterator[Finding]:
+def slot_findings(table: Table, type_guid: Guid, policy: Policy) -> Iterator[Finding]:
     """One finding for each thing that keeps the machine from booting, or from rolling back."""
 
     def finding(code: str, severity: str, message: str) -> Finding:
@@ -30,11 +31,11 @@ def slot_findings(table: Table, type_guid: Guid, policy: str) -> Iterator[Findin
     else:
         label = table.partition(choice.number).label
         others = [slot for slot in slots if slot.number != choice.number]
-        if not any(slot.attributes.successful or eligible(policy, slot.attributes) for slot in slots):
+        if not any(slot.attributes.successful or policy.eligible(slot.attributes) for slot in slots):
             message = f"no slot is eligible and none is known to boot; the policy boots the first one, {label}"
             yield finding("nothing-eligible", WARNING, message)
         if best_proven(others) is None:
-            if any(eligible(policy, slot.attributes) for slot in others):
+            if any(policy.eligible(slot.attributes) for slot in others):
                 message = (
                     f"{label} boots next, and no other slot is known to boot: there is nothing proven to roll back to"
                 )
@@ -46,7 +47,7 @@ def slot_findings(table: Table, type_guid: Guid, policy: str) -> Iterator[Findin
         yield finding("duplicate-label", WARNING, f"more than one slot is called {label!r}; name them by number")
     for slot in slots:
         attributes = slot.attributes
-        if attributes.tries and not attributes.successful and not eligible(policy, attributes):
+        if attributes.tries and not attributes.successful and not policy.eligible(attributes):
             partition = table.partition(slot.number)
             yield finding(
                 "tries-without-priority",

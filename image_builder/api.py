@@ -14,16 +14,18 @@ from image_builder.definition.model import ESP, SLOT, STATE, Definition
 from image_builder.definition.override import with_slot
 from image_builder.disk.assemble import assemble
 from image_builder.disk.esp import make_esp
-from image_builder.disk.layout import plan_layout
+from image_builder.disk.partitioning import plan_partitions
 from image_builder.disk.state import make_state
+from image_builder.distribution.packages import TargetPackages
 from image_builder.payloads import Payloads
 from image_builder.preconditions import check_preconditions
 from image_builder.progress import SilentProgress
 from image_builder.run import SystemRunner
 from image_builder.slot.tree import working_folder
-from image_builder.target.packages import TargetPackages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from image_builder.progress import Progress
     from image_builder.run import Runner
 
@@ -50,7 +52,7 @@ def build_image(
     out_dir: Path,
     *,
     version: str | None = None,
-    behaviour: str | None = None,
+    files: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
     runner: Runner | None = None,
     cache: Path | None = None,
@@ -58,11 +60,12 @@ def build_image(
 ) -> BuiltImage:
     """Write the disk image of a definition to ``out_dir``/NAME.raw: sparse, whole or not at all, same inputs, same bytes.
 
-    ``version`` and ``behaviour`` replace those of the definition's slot; ``refresh`` looks for newer packages of the target.
+    ``version`` replaces that of the definition's slot; ``files`` are laid over the slot, by their absolute paths in it;
+    ``refresh`` looks for newer packages of the target.
     Raises BuildError (DefinitionError before anything is made) and OSError; an older image is then as it was.
     """
-    chosen = with_slot(_loaded(definition), version, behaviour)
-    layout = plan_layout(chosen)
+    chosen = with_slot(_loaded(definition), version, files)
+    partitioning = plan_partitions(chosen)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
     check_preconditions(runner, out_dir, chosen, {partition.content for partition in chosen.partitions})
     payloads = _payloads(chosen, progress, runner, cache, refresh=refresh)
@@ -85,8 +88,8 @@ def build_image(
             if file.exists():
                 contents[partition.number] = file
         with progress.step(f"disk image {output}"):
-            assemble(output, layout, contents)
-    return BuiltImage(output, chosen.name, chosen.slot.version if chosen.slot else "", layout.size)
+            assemble(output, partitioning, contents)
+    return BuiltImage(output, chosen.name, chosen.slot.version if chosen.slot else "", partitioning.size)
 
 
 def build_artifact(
@@ -94,7 +97,7 @@ def build_artifact(
     out_dir: Path,
     *,
     version: str | None = None,
-    behaviour: str | None = "good",
+    files: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
     runner: Runner | None = None,
     cache: Path | None = None,
@@ -102,9 +105,10 @@ def build_artifact(
 ) -> Artifact:
     """Write an update to ``out_dir``: the slot NAME-VERSION.slot, its medium NAME-VERSION.update, and their checksums.
 
-    Errors as ``build_image``, and TooLargeError where the slot would not fit into the definition's slot partitions.
+    ``version``, ``files`` and ``refresh`` as for ``build_image``; errors too, and TooLargeError where the slot would not fit
+    into the definition's slot partitions.
     """
-    chosen = with_slot(_loaded(definition), version, behaviour)
+    chosen = with_slot(_loaded(definition), version, files)
     progress, runner = progress or SilentProgress(), runner or SystemRunner()
     check_preconditions(runner, out_dir, chosen, {SLOT})
     payloads = _payloads(chosen, progress, runner, cache, refresh=refresh)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bootselect.formats.update import DESCRIPTION, IMAGE, encode_description
 from bootselect.slots import slot_type
 from image_builder.cache import replacing
 from image_builder.definition.identity import derived_uuid
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from image_builder.definition.model import Definition, Slot
+    from image_builder.definition.model import Definition, SlotDefinition
     from image_builder.run import Runner
-
-FORMAT = 1
-DESCRIPTION, IMAGE = "update.json", "slot.img"
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,6 @@ class Artifact:
 
     name: str
     version: str
-    behaviour: str
     slot: Path
     medium: Path
     checksums: Path
@@ -67,7 +63,10 @@ def write_artifact(
         write_slot(image)
         _check_fits(definition, slot, image)
         size, sha256 = image.stat().st_size, sha256_of(image)
-        write_text(folder / DESCRIPTION, _describe(definition, slot, size, sha256))
+        description = encode_description(
+            name=definition.name, version=slot.version, slot_type=slot.type, size=size, sha256=sha256
+        )
+        write_text(folder / DESCRIPTION, description)
         uuid = derived_uuid(definition.seed, f"medium {slot.version} {sha256}")
         with replacing(medium) as temporary:
             # The slot is compressed already.
@@ -78,22 +77,10 @@ def write_artifact(
         temporary.write_text(
             "".join(f"{sha256_of(file)}  {file.name}\n" for file in (artifact, medium)), encoding="ascii"
         )
-    return Artifact(definition.name, slot.version, slot.behaviour, artifact, medium, checksums, size, sha256)
+    return Artifact(definition.name, slot.version, artifact, medium, checksums, size, sha256)
 
 
-def _check_fits(definition: Definition, slot: Slot, image: Path) -> None:
+def _check_fits(definition: Definition, slot: SlotDefinition, image: Path) -> None:
     places = [partition for partition in definition.partitions if partition.type_guid == slot_type(slot.type)]
     smallest = min(places, key=lambda partition: partition.size)
     check_fits(image, smallest.size, smallest.label)
-
-
-def _describe(definition: Definition, slot: Slot, size: int, sha256: str) -> str:
-    fields = {
-        "format": FORMAT,
-        "name": definition.name,
-        "version": slot.version,
-        "slot-type": slot.type,
-        "size": size,
-        "sha256": sha256,
-    }
-    return json.dumps(fields, indent=2) + "\n"

@@ -7,35 +7,34 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from gptlib.errors import GptError
-from gptlib.printable import printable, show_everything
+from bootselect.click_support import ErrorGroup
 from image_builder import __version__
-from image_builder.definition.model import BEHAVIOURS
 from image_builder.errors import BuildError
 from image_builder.progress import progress_for
 
 
-class _Group(click.Group):
-    """Shows errors as one line and exits 1."""
+class _Group(ErrorGroup):
+    errors = (*ErrorGroup.errors, BuildError)
+    encoding = None  # a drawing shows whether the terminal can express it
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
-        show_everything(sys.stdout, sys.stderr)
-        try:
-            return super().invoke(ctx)
-        except BuildError as error:
-            self._fail(ctx, *str(error).split("\n"))
-        except GptError as error:
-            self._fail(ctx, str(error))
-        except OSError as error:
-            self._fail(ctx, f"{error.filename or 'the build'}: {error.strerror or error}")
+    def lines_of(self, error: Exception) -> list[str]:
+        """The error of a tool quotes what the tool said, line by line."""
+        if isinstance(error, OSError):
+            return [f"{error.filename or 'the build'}: {error.strerror or error}"]
+        return str(error).split("\n") if isinstance(error, BuildError) else super().lines_of(error)
 
-    def _fail(self, ctx: click.Context, *lines: str) -> None:
-        click.echo(f"{ctx.info_name}: " + "\n".join(map(printable, lines)), err=True)
-        ctx.exit(1)
+
+def _files_by_path(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Path]:
+    files = {}
+    for text in given:
+        path, _, file = text.partition("=")
+        if not path or not file:
+            raise click.BadParameter(f"{text!r} is not /PATH/IN/SLOT=FILE.", context, parameter)
+        files[path] = Path(file)
+    return files
 
 
 _DEFINITION = click.argument("definition", type=click.Path(path_type=Path))
@@ -43,12 +42,19 @@ _OUTPUT = click.option(
     "-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to."
 )
 _VERSION = click.option("--version", help="Version of the slot, in place of the definition's.")
-_BEHAVIOUR = click.option("--behaviour", type=click.Choice(BEHAVIOURS), help="What a tiny slot does once it is up.")
+_FILES = click.option(
+    "--file",
+    "files",
+    multiple=True,
+    callback=_files_by_path,
+    metavar="/PATH/IN/SLOT=FILE",
+    help="Lay FILE over the slot, beside the definition's [slot.files]; can be given more than once.",
+)
 _REFRESH = click.option("--refresh", is_flag=True, help="Look for newer packages of the target distribution.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: one JSON object.")
 
 
-@click.group(cls=_Group)
+@click.group("image-builder", cls=_Group)
 @click.version_option(__version__)
 def main() -> None:
     """Build disk images with A/B slots, and updates for them, without root.
@@ -61,11 +67,16 @@ def main() -> None:
 @_DEFINITION
 @_OUTPUT
 @_VERSION
-@_BEHAVIOUR
+@_FILES
 @_REFRESH
 @_JSON
 def build(
-    definition: Path, output: Path, version: str | None, behaviour: str | None, refresh: bool, as_json: bool
+    definition: Path,
+    output: Path,
+    version: str | None,
+    files: dict[str, Path],
+    refresh: bool,
+    as_json: bool,
 ) -> None:
     """Build the disk image of DEFINITION, a TOML file, as NAME.raw.
 
@@ -74,9 +85,7 @@ def build(
     """
     from image_builder.api import build_image
 
-    built = build_image(
-        definition, output, version=version, behaviour=behaviour, progress=progress_for(), refresh=refresh
-    )
+    built = build_image(definition, output, version=version, files=files, progress=progress_for(), refresh=refresh)
     fields = {"path": str(built.path), "name": built.name, "version": built.version, "size": built.size}
     _answer(fields if not as_json else {**fields, "sha256": built.sha256}, as_json=as_json)
 
@@ -85,18 +94,21 @@ def build(
 @_DEFINITION
 @_OUTPUT
 @_VERSION
-@_BEHAVIOUR
+@_FILES
 @_REFRESH
 @_JSON
 def artifacts(
-    definition: Path, output: Path, version: str | None, behaviour: str | None, refresh: bool, as_json: bool
+    definition: Path,
+    output: Path,
+    version: str | None,
+    files: dict[str, Path],
+    refresh: bool,
+    as_json: bool,
 ) -> None:
     """Build an update for machines that run DEFINITION: the slot, its medium for 'updatectl install', their checksums."""
     from image_builder.api import build_artifact
 
-    built = build_artifact(
-        definition, output, version=version, behaviour=behaviour, progress=progress_for(), refresh=refresh
-    )
+    built = build_artifact(definition, output, version=version, files=files, progress=progress_for(), refresh=refresh)
     fields: dict[str, object] = {
         "slot": str(built.slot),
         "medium": str(built.medium),

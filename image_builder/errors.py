@@ -116,7 +116,7 @@ class LibraryError(BuildError):
 
 
 class BadStubError(BuildError):
-    """The UEFI stub is no PE program that sections can be added to."""
+    """The UEFI stub is not a PE program that sections can be added to."""
 
     def __init__(self, path: Path, detail: str) -> None:
         super().__init__(f"{path}: not a usable UEFI stub: {detail}; expected systemd's linuxx64.efi.stub")
@@ -129,6 +129,14 @@ class DefinitionError(BuildError):
     def __init__(self, path: Path, key: str, detail: str) -> None:
         super().__init__(f"{path}: {key}: {detail}" if key else f"{path}: {detail}")
         self.path, self.key = path, key
+
+
+class SlotFileError(BuildError):
+    """A file cannot be laid over a slot where the definition wants it. Nothing was built."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"slot.files: {path} {problem}")
+        self.path = path
 
 
 class TooLargeError(BuildError):

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from bootselect.initramfs import kexec
+from bootselect.formats import slot_files
 from bootselect.initramfs.config import OFF
 from bootselect.integration.needs import VERITY
 from image_builder.boot.cmdline import kernel_command_line
@@ -14,24 +14,25 @@ from image_builder.boot.initramfs import DEFAULT_MODULES, build_initramfs
 from image_builder.boot.uki import build_uki
 from image_builder.cache import publish_file
 from image_builder.definition.identity import derived_uuid
+from image_builder.distribution.kernel import target_kernel
+from image_builder.distribution.python import boot_python, slot_python
+from image_builder.distribution.sources import digest_of, our_files, package_folder
 from image_builder.errors import DefinitionError, PackageContentError
 from image_builder.slot.erofs import make_erofs
+from image_builder.slot.overlay import digest_of_files, lay_files
 from image_builder.slot.parts import SlotParts
 from image_builder.slot.seal import seal_image
 from image_builder.slot.tiny import fill_tiny_slot
 from image_builder.slot.tree import copy_file, fix_folder_modes, working_folder, write_text
-from image_builder.target.kernel import target_kernel
-from image_builder.target.python import boot_python, slot_python
-from image_builder.target.sources import digest_of, our_files, package_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.definition.model import Boot, Definition, Slot
+    from image_builder.definition.model import Boot, Definition, SlotDefinition
+    from image_builder.distribution.kernel import Kernel
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.progress import Progress
     from image_builder.run import Runner
-    from image_builder.target.kernel import Kernel
-    from image_builder.target.packages import TargetPackages
 
 _STUB = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 _BUSYBOX = "bin/busybox"
@@ -112,7 +113,7 @@ class Payloads:
         with self._progress.step("interpreter and tools of the slot"):
             python = slot_python(self._runner, self._packages, self._cache)
             busybox = _existing(self._packages.package("busybox-static").root / _BUSYBOX)
-        uuid = derived_uuid(definition.seed, f"slot {slot.version} {slot.behaviour}")
+        uuid = derived_uuid(definition.seed, f"slot {slot.version} {digest_of_files(slot.files)}")
         with (
             self._progress.step(f"slot, version {slot.version}"),
             working_folder() as folder,
@@ -122,16 +123,17 @@ class Payloads:
             fill_tiny_slot(tree, definition, slot, SlotParts(busybox, python, self._kernel), self._runner)
             if slot.kernel:
                 self._add_kernel(tree)
+            lay_files(tree, slot.files)
+            fix_folder_modes(tree)
             make_erofs(self._runner, tree, output, uuid=uuid, compression=slot.compression)
             if slot.verity:
                 seal_image(self._runner, output, uuid=uuid, salt=UUID(uuid).bytes)
 
     def _add_kernel(self, tree: Path) -> None:
         """The kernel and initramfs that the selector starts with kexec; they take the slot that it has chosen."""
-        copy_file(self._kernel.image, tree / kexec.KERNEL)
-        copy_file(self.initramfs(), tree / kexec.INITRAMFS)
-        write_text(tree / kexec.CMDLINE, f"{self.cmdline}\n")
-        fix_folder_modes(tree)
+        copy_file(self._kernel.image, tree / slot_files.KERNEL)
+        copy_file(self.initramfs(), tree / slot_files.INITRAMFS)
+        write_text(tree / slot_files.CMDLINE, f"{self.cmdline}\n")
 
     @cached_property
     def _kernel(self) -> Kernel:
@@ -144,7 +146,7 @@ class Payloads:
         return self._definition.boot
 
     @property
-    def _slot(self) -> Slot:
+    def _slot(self) -> SlotDefinition:
         if self._definition.slot is None:
             raise self._missing("slot")
         return self._definition.slot
@@ -153,7 +155,7 @@ class Payloads:
         return DefinitionError(self._definition.path, section, "there is no such section; expected one")
 
 
-def _boot_settings(boot: Boot, slot: Slot) -> dict[str, str]:
+def _boot_settings(boot: Boot, slot: SlotDefinition) -> dict[str, str]:
     return {
         "policy": boot.policy,
         "slot-type": slot.type,

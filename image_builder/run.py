@@ -14,24 +14,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEBIAN_PACKAGES = {
-    "veritysetup": "cryptsetup-bin",
     "apt-cache": "apt",
     "apt-get": "apt",
-    "debugfs": "e2fsprogs",
     "dpkg-deb": "dpkg",
     "mcopy": "mtools",
-    "mformat": "mtools",
     "mkfs.erofs": "erofs-utils",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.fat": "dosfstools",
-    "mksquashfs": "squashfs-tools",
     "mmd": "mtools",
     "objcopy": "binutils",
     "objdump": "binutils",
     "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
     "readelf": "binutils",
+    "setpriv": "util-linux",
+    "sgdisk": "gdisk",
+    "sh": "dash",
+    "veritysetup": "cryptsetup-bin",
 }
-"""Program -> Debian package, where the two differ."""
+"""Program -> Debian package, where the two differ: for everything that the builder and the harness run."""
 
 _KEPT = (
     "HOME",
@@ -75,7 +77,9 @@ class Runner(Protocol):
 class SystemRunner:
     """The Runner that really runs programs: found in PATH, /usr/sbin and /sbin; TZ=UTC, LC_ALL=C, little else."""
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, *, pass_fds: Sequence[int] = ()) -> None:
+        """``pass_fds`` are descriptors that the programs inherit."""
+        self._pass_fds = pass_fds
         environ = os.environ if environ is None else environ
         self._path = os.pathsep.join(filter(None, (environ.get("PATH"), *_SYSTEM_FOLDERS)))
         self._environment = {
@@ -109,6 +113,7 @@ class SystemRunner:
             cwd=cwd,
             capture_output=True,
             check=False,
+            pass_fds=self._pass_fds,
         )
         if done.returncode:
             raise ToolFailedError(words, done.returncode, _last_line(done.stderr) or _last_line(done.stdout))

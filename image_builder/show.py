@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gptlib.disk import Disk
 from gptlib.printable import printable
-from gptlib.table.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED
+from gptlib.table.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED, short_form
 from gptlib.table.types import is_slot_type, type_name
 from image_builder.definition.size import format_size
 
@@ -32,7 +32,7 @@ _FREE = "free"
 
 @dataclass(frozen=True)
 class ShownPartition:
-    """A partition as it is reported. ``start`` and ``size`` are bytes; the slot bits are None where it is no slot."""
+    """A partition as it is reported. ``start`` and ``size`` are bytes; the slot bits are None where it is not a slot."""
 
     number: int
     label: str
@@ -144,7 +144,7 @@ def _widths(boxes: Sequence[tuple[tuple[str, str, str], int]], room: int) -> lis
 def _pts(partition: ShownPartition) -> str:
     if partition.priority is None:
         return ""
-    return f"{partition.priority}/{partition.tries}/{partition.successful}"
+    return short_form(partition.priority, partition.tries or 0, partition.successful or 0)
 
 
 def _table(disk: ShownDisk) -> list[str]:

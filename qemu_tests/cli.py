@@ -8,31 +8,29 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from gptlib.printable import printable, show_everything
+from bootselect.click_support import ErrorGroup
 from qemu_tests import __version__
 from qemu_tests.errors import ImageError, LabError
 from qemu_tests.harness.accel import Accelerator, probe
 from qemu_tests.harness.command import command
-from qemu_tests.harness.disk import image_info
+from qemu_tests.harness.disk.image import image_info
 from qemu_tests.harness.firmware import find_firmware
 from qemu_tests.harness.tools import find_tool
 
 
-class _Group(click.Group):
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
-        show_everything(sys.stdout, sys.stderr)
-        try:
-            return super().invoke(ctx)
-        except LabError as error:
-            click.echo(f"bootlab: {printable(error.line)}", err=True)
-            sys.exit(1)
+class _Group(ErrorGroup):
+    errors = (*ErrorGroup.errors, LabError)
+    encoding = None
+
+    def lines_of(self, error: Exception) -> list[str]:
+        """The error of a machine is its first line here, without the last lines of its console."""
+        return [error.line] if isinstance(error, LabError) else super().lines_of(error)
 
 
-@click.group(cls=_Group)
+@click.group("bootlab", cls=_Group)
 @click.version_option(__version__)
 def main() -> None:
     """Boot disk images in QEMU.

@@ -20,12 +20,12 @@ from qemu_tests.errors import LabError, OutputFolderError
 from qemu_tests.harness.lab import Lab
 from qemu_tests.harness.unpack import kernel_of
 from qemu_tests.report.files import write_report
+from qemu_tests.report.recorded import RecordedLab
 from qemu_tests.report.recorder import Recorder
-from qemu_tests.report.watched import WatchedLab
 from qemu_tests.story import scenes
 from qemu_tests.story import timeline as kinds
 from qemu_tests.story.materials import GOOD, Materials, build_materials
-from qemu_tests.story.retelling import retell
+from qemu_tests.story.reporting import report_to
 from qemu_tests.story.stage import Stage
 from qemu_tests.story.timeline import Timeline
 
@@ -64,7 +64,7 @@ def _acts(materials: Materials, kernel: DirectKernel, *, everything: bool) -> li
     broken = scenes.BREAKAGES if everything else scenes.BREAKAGES[:1]
     return [
         *(
-            Act(breakage.behaviour, partial(scenes.broken_update, medium=media[breakage.behaviour], breakage=breakage))
+            Act(breakage.name, partial(scenes.broken_update, medium=media[breakage.name], breakage=breakage))
             for breakage in broken
         ),
         Act("power-cut", partial(scenes.cut_while_writing, medium=media["unhealthy"])),
@@ -126,10 +126,10 @@ def play(output: Path, *, everything: bool) -> None:
         Narrator(output / "timeline.txt"),
         Recorder("The life of an A/B disk", [f"booted with {accelerator}"]),
     )
-    timeline = Timeline(_both(narrator.tell, retell(recorder)))
+    timeline = Timeline(_both(narrator.tell, report_to(recorder)))
     page = output / REPORT
     try:
-        updated = _acts_of_all(WatchedLab.over(lab, recorder), materials, timeline, everything=everything)
+        updated = _acts_of_all(RecordedLab.over(lab, recorder), materials, timeline, everything=everything)
     except BaseException:
         write_report(recorder.run(), page)
         click.echo(f"\nIt did not go as promised. The report: {page}")
@@ -181,7 +181,7 @@ def _updated_disk(lab: Lab, materials: Materials, timeline: Timeline) -> Path:
         stage = Stage(machine, timeline)
         scenes.first_boot(stage, materials.updates[GOOD])
         scenes.update(stage)
-        return machine.disk.top
+        return machine.disk.export(machine.folder / "updated.raw")
 
 
 def _play_act(lab: Lab, act: Act, disk: Path, timeline: Timeline) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from image_builder import errors as building
+
 
 class LabError(Exception):
     """Base of everything that qemu_tests raises on purpose."""
@@ -33,11 +35,9 @@ class LabError(Exception):
 class MissingToolError(LabError):
     """A program that the harness runs is not installed."""
 
-    def __init__(self, tool: str, package: str) -> None:
-        super().__init__(
-            f"{tool}: not found in PATH, /usr/sbin or /sbin; install it (Debian: apt-get install {package})"
-        )
-        self.tool, self.package = tool, package
+    def __init__(self, problem: building.MissingToolError) -> None:
+        super().__init__(str(problem))
+        self.tool, self.debian_package = problem.tool, problem.debian_package
 
 
 class MissingFirmwareError(LabError):
@@ -73,11 +73,9 @@ class OutputFolderError(LabError):
 class ToolFailedError(LabError):
     """A program of the harness, such as qemu-img, ran and failed."""
 
-    def __init__(self, argv: Sequence[str], code: int, said: str) -> None:
-        super().__init__(
-            f"{argv[0]} failed with exit code {code}: {said or 'it said nothing'} (command: {' '.join(argv)})"
-        )
-        self.argv, self.code = tuple(argv), code
+    def __init__(self, problem: building.ToolFailedError) -> None:
+        super().__init__(str(problem))
+        self.argv, self.code = problem.argv, problem.code
 
 
 class NoAcceleratorError(LabError):

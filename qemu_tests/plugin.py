@@ -99,10 +99,10 @@ def slotboot_lab(slotboot_folder: Path, pytestconfig: pytest.Config, slotboot_re
     lab = Lab.open(slotboot_folder / "machines", Path(logs) if logs else None, accelerator=accelerator)
     if not pytestconfig.pluginmanager.has_plugin(_REPORT):
         return lab
-    from qemu_tests.report.watched import WatchedLab
+    from qemu_tests.report.recorded import RecordedLab
 
     slotboot_recorder.notes.append(f"booted with {accelerator.name}: {accelerator.reason}")
-    return WatchedLab.over(lab, slotboot_recorder)
+    return RecordedLab.over(lab, slotboot_recorder)
 
 
 @pytest.fixture

@@ -41,11 +41,3 @@ def slot_image(tmp_path: Path) -> Callable[..., SlotImage]:
         return SlotImage(path)
 
     return make
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the exhaustive tests counted (``record_property("counted", text)``), from all workers."""
-    for report in terminalreporter.getreports("passed"):
-        for name, text in report.user_properties:
-            if name == "counted":
-                terminalreporter.write_line(f"counted: {text}")

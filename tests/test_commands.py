@@ -20,7 +20,7 @@ MODULES = [
     "qemu_tests.picture",
     "update_agent.entry",
 ]
-SCRIPTS = ["bench", "bootstrap", "demo", "picture", "test"]
+SCRIPTS = ["bench", "bootstrap", "demo", "docs", "package", "picture", "test"]
 
 
 def module(name: str, *arguments: str) -> list[str]:

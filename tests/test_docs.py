@@ -8,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from gptlib import __version__
+from image_builder.definition.load import load_definition
 from tests.documentation import DOCUMENTS, ROOT, Step, blocks, steps
 from tests.support import run_tool
 
@@ -31,37 +34,62 @@ GROUPS = {
 }
 IMAGES = ("disk.raw", "out/minimal.raw", "out/demo/built/minimal.raw")
 UPDATES = ("out/minimal-2.update",)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where a command is tried that cannot run here: a file, the words in it that call it, and why it is there."""
+
+    where: str
+    words: str
+    why: str
+
+
+FOREIGN = "qemu_tests/suites/test_foreign_initramfs.py"
+BUILDER = "qemu_tests/suites/test_docs.py"
+DISTRIBUTION = "changes a Debian: done in a new one, which is booted"
+PACKAGES = "takes the packages of a distribution"
 ELSEWHERE = {
-    "update-initramfs": "qemu_tests/suites/test_foreign_initramfs.py",
-    "pip": "tests/test_package.py",
-    "apt": "qemu_tests/suites/test_foreign_initramfs.py",
-    "dracut": "qemu_tests/suites/test_foreign_initramfs.py",
-    "mkosi": "qemu_tests/suites/test_foreign_initramfs.py",
-    "reboot": "qemu_tests/suites/test_story.py",
-    "image-builder build": "qemu_tests/suites/test_docs.py",
-    "image-builder artifacts": "qemu_tests/suites/test_docs.py",
-    "image-builder initrd": "qemu_tests/suites/test_docs.py",
-    "bootlab boot": "qemu_tests/suites",
+    "script/demo": Elsewhere(
+        "qemu_tests/suites/test_story.py", "scenes.", "boots machines; the suite plays its scenes"
+    ),
+    "script/test": Elsewhere(".ci/run", "script/test", "runs this test"),
+    "script/package": Elsewhere(FOREIGN, "script/package", "takes half a minute, and Debian's tools"),
+    "pip": Elsewhere("tests/test_package.py", '"install", "--no-deps"', "needs a new environment"),
+    "apt": Elsewhere(FOREIGN, "apt-get install", DISTRIBUTION),
+    "update-initramfs": Elsewhere(FOREIGN, "update-initramfs -c", DISTRIBUTION),
+    "dracut": Elsewhere(FOREIGN, "dracut --no-hostonly", DISTRIBUTION),
+    "mkosi": Elsewhere(FOREIGN, '"mkosi", "--directory"', DISTRIBUTION),
+    "bootselect integrate": Elsewhere(FOREIGN, "bootselect integrate dracut initramfs-tools", DISTRIBUTION),
+    "bootselect status": Elsewhere(
+        "qemu_tests/story/scenes.py", '"bootselect status"', "shows the machine that it runs on"
+    ),
+    "updatectl install": Elsewhere("qemu_tests/story/stage.py", "updatectl install", "writes the disk of the machine"),
+    "reboot": Elsewhere("qemu_tests/harness/machine.py", "reboot -f", "reboots the machine"),
+    "image-builder build": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
+    "image-builder artifacts": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
+    "image-builder initrd": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
+    "bootlab boot": Elsewhere(BUILDER, '"boot" in step.words', "boots a machine, with a person at its console"),
 }
-"""What needs root, packages of a distribution or a virtual machine -> where it is tried."""
+"""Words that a command begins with -> where it is tried."""
+BY_ROOT_ALONE = {"bootselect integrate", "bootselect status", "updatectl install"}
+"""These run here where a document shows them with an image or another root, which takes no root: ``$`` and not ``#``."""
 
 
-def where_it_runs(step: Step) -> str | None:
-    """The place where a step that cannot run here is tried; None for one that can."""
+def elsewhere(step: Step) -> Elsewhere | None:
+    """Where a step that cannot run here is tried; None for one that can."""
     words = step.words
     if "--print" in words:
         return None
-    for begin, where in ELSEWHERE.items():
-        if words[: len(begin.split())] == begin.split():
-            return where
-    if words[0].startswith("script/"):
-        return words[0]
-    return "bootselect" if step.by_root else None
+    for begin, place in ELSEWHERE.items():
+        if words[: len(begin.split())] == begin.split() and (step.by_root or begin not in BY_ROOT_ALONE):
+            return place
+    return None
 
 
 ALL = [(document, step) for document in DOCUMENTS for step in steps(document)]
-HERE = [document for document in DOCUMENTS if any(where_it_runs(step) is None for step in steps(document))]
-NOT_HERE = [(document, step) for document, step in ALL if where_it_runs(step)]
+HERE = [document for document in DOCUMENTS if any(elsewhere(step) is None for step in steps(document))]
+NOT_HERE = [(document, step) for document, step in ALL if elsewhere(step)]
 
 
 @pytest.fixture
@@ -102,7 +130,7 @@ def normalised(text: str) -> str:
 @pytest.mark.parametrize("document", HERE, ids=lambda path: path.name)
 def test_the_console_examples_print_what_they_show(document: Path, place: Path) -> None:
     for step in steps(document):
-        if where_it_runs(step) is None:
+        if elsewhere(step) is None:
             printed = run(step, place)
             if step.output:
                 assert normalised(printed) == normalised(step.output), step
@@ -114,9 +142,9 @@ def test_the_console_examples_print_what_they_show(document: Path, place: Path) 
 def test_an_example_that_cannot_run_here_is_tried_elsewhere_and_has_its_words_right(
     document: Path, step: Step, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = where_it_runs(step)
-    assert where is not None
-    assert (ROOT / where).exists(), document
+    tried = elsewhere(step)
+    assert tried is not None
+    assert tried.words in (ROOT / tried.where).read_text(), document
     program, *words = step.words
     if program in GROUPS:
         monkeypatch.chdir(place)
@@ -143,6 +171,52 @@ def test_the_python_examples_of_the_libraries_run_one_after_the_other(
     assert run_tool("cgpt", "show", "-i", "4", "-T", "disk.raw") == "2\n"
 
 
+@pytest.mark.parametrize("begin", ELSEWHERE)
+def test_nothing_is_said_to_be_tried_elsewhere_that_no_document_shows(begin: str) -> None:
+    assert [step for _, step in NOT_HERE if step.words[: len(begin.split())] == begin.split()]
+
+
+def test_commands_of_root_are_never_run_here() -> None:
+    assert [step for _, step in ALL if step.by_root]
+    assert not [step for _, step in ALL if step.by_root and elsewhere(step) is None]
+
+
+PYTHON = {
+    "docs/gpt.md": "tests/gptlib/test_docs.py",
+    "docs/libraries.md": "tests/test_docs.py",
+    "docs/harness.md": BUILDER,
+}
+"""Documents whose Python runs -> the test that runs it."""
+DRAWN = {"mermaid", ""}
+
+
+def test_every_block_of_code_is_run_by_some_test() -> None:
+    for document in DOCUMENTS:
+        languages = set(re.findall(r"^```(\w*)\n.*?^```$", document.read_text(), re.MULTILINE | re.DOTALL)) - DRAWN
+        name = document.relative_to(ROOT).as_posix()
+        if name in PYTHON:
+            assert document.name in (ROOT / PYTHON[name]).read_text()
+            languages -= {"python"}
+        if name == "docs/initramfs.md":
+            languages -= {"sh"}  # below
+        assert languages <= {"console", "toml"}, name
+
+
+def test_a_piece_of_a_definition_makes_one_with_the_rest_of_the_minimal_one(tmp_path: Path) -> None:
+    for document in DOCUMENTS:
+        for block in blocks(document, "toml"):
+            for source in re.findall(r'= "([^"/]*)"', block):
+                (tmp_path / source).touch()
+            path = tmp_path / "definition.toml"
+            path.write_text(f"{(ROOT / 'examples/minimal.toml').read_text()}\n{block}")
+            assert load_definition(path).slot, document
+
+
+def test_the_call_of_the_selector_is_the_one_that_our_init_makes() -> None:
+    (block,) = blocks(ROOT / "docs/initramfs.md", "sh")
+    assert f"\n{block.strip()} ||" in (ROOT / "bootselect/initramfs/init").read_text()
+
+
 def test_all_documents_with_console_blocks_are_tried() -> None:
     named = {document.name for document, _ in ALL}
     assert {"README.md", "gpt.md", "bootselect.md", "initramfs.md", "image-builder.md", "harness.md"} <= named
@@ -150,3 +224,16 @@ def test_all_documents_with_console_blocks_are_tried() -> None:
     assert number
     # Each block begins with a command.
     assert number == sum(len(re.findall(r"^```console\n[$#] ", d.read_text(), re.MULTILINE)) for d in DOCUMENTS)
+
+
+def test_the_changelog_has_each_heading_once() -> None:
+    for version in re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]:
+        headings = re.findall(r"^### (\w+)$", version, re.MULTILINE)
+        kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+        assert headings == [kind for kind in kinds if kind in headings]
+
+
+def test_the_files_that_are_installed_have_the_version_of_today() -> None:
+    named = re.findall(r"slotboot[-_](\d[\d.]*\d)", (ROOT / "docs/installing.md").read_text())
+    assert named
+    assert set(named) == {__version__}

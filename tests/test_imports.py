@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -43,14 +44,64 @@ TOO_EXPENSIVE = {
 """Standard-library modules of which each costs more to import than the whole selection costs to run."""
 
 
-def imported_packages(path: Path) -> set[str]:
+REACHED_BY = {
+    r"\w+\.cli": set(),
+    r"bootselect\.initramfs": {"image_builder", "bootselect.integration"},
+}
+"""Subpackages (or modules) that nothing outside imports, and who may all the same."""
+ENTRY_POINTS = {"update_agent.entry": "update_agent.cli"}
+"""Modules whose whole purpose is to start a command line."""
+LAYERS = {
+    "update_agent": ("errors", "stop", "mounting", "medium", "slot_writer", "open_slot", "install", "cli", "entry"),
+}
+"""Modules of a package from the bottom up: each imports only those before it."""
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_in(source: str) -> set[str]:
+    """The names of modules that a source names in imports, those for type checkers and in functions too; ``b`` of ``from a
+    import b`` may be one.
+    """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names.add("." * node.level + (node.module or ""))
-    return {name.partition(".")[0] for name in names}
+            base = "." * node.level + (node.module or "")
+            names.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return names
+
+
+def is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def forbidden(module: str, imported: str) -> bool:
+    """Whether a module must not import another one, because of the subpackage that this is in."""
+    for pattern, guests in REACHED_BY.items():
+        found = re.match(rf"{pattern}\b", imported)
+        if found is None or is_in(module, found[0]) or ENTRY_POINTS.get(module) == found[0]:
+            continue
+        if not any(is_in(module, guest) for guest in guests):
+            return True
+    return False
+
+
+def layer(module: str) -> int | None:
+    """The height of a module in its package, where that has layers."""
+    package, _, rest = module.partition(".")
+    layers, name = LAYERS.get(package, ()), rest.partition(".")[0]
+    return layers.index(name) if name in layers else None
+
+
+def above(module: str, imported: str) -> bool:
+    """Whether both are modules of one package with layers, and the imported one is higher."""
+    same_package = module.partition(".")[0] == imported.partition(".")[0]
+    own, other = layer(module), layer(imported)
+    return same_package and own is not None and other is not None and other > own
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -59,8 +110,43 @@ def test_dependencies_point_one_way(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
-        wrong = imported_packages(path) & ours - MAY_IMPORT[package] - {package}
+        module, imported = module_name(path), imports_in(path.read_text())
+        wrong = {name.partition(".")[0] for name in imported} & ours - MAY_IMPORT[package] - {package}
+        wrong |= {name for name in imported if forbidden(module, name) or above(module, name)}
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+        if package in LAYERS and module != package:
+            assert module.split(".")[1] in LAYERS[package], f"in which layer is {module}?"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "wrong"),
+    [
+        ("update_agent.install", "from bootselect.cli.options import TEXT", True),
+        ("update_agent.install", "from bootselect import cli", True),
+        ("update_agent.install", "import bootselect.cli.main", True),
+        ("update_agent.install", "def f():\n    from bootselect.initramfs import selector", True),
+        ("bootselect.cli.watchdog", "from bootselect.initramfs.watchdog import stop_watchdog", True),
+        ("bootselect.slot_disk", "from bootselect.cli import options", True),
+        ("image_builder.api", "import image_builder.cli", True),
+        ("qemu_tests.plugin", "from bootselect.initramfs.config import OFF", True),
+        ("update_agent.medium", "from update_agent.install import install", True),
+        ("update_agent.errors", "from update_agent import cli", True),
+        ("bootselect.cli.next", "from bootselect.cli.options import TYPE", False),
+        ("bootselect.initramfs.selector", "from bootselect.initramfs.log import Log", False),
+        ("bootselect.integration.stage", "from bootselect.initramfs.config import OFF", False),
+        ("image_builder.definition.load", "from bootselect.initramfs.config import OFF", False),
+        ("update_agent.entry", "from update_agent.cli import main", False),
+        ("update_agent.cli", "from bootselect.click_support import say", False),
+        ("update_agent.install", "from update_agent.medium import Update", False),
+    ],
+)
+def test_what_goes_across_subpackages_is_seen(module: str, source: str, wrong: bool) -> None:
+    assert any(forbidden(module, name) or above(module, name) for name in imports_in(source)) == wrong
+
+
+def test_errors_become_exit_codes_in_one_click_group() -> None:
+    files = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
+    assert [module_name(path) for path in files if "(click.Group)" in path.read_text()] == ["bootselect.click_support"]
 
 
 def loaded_by(module: str) -> set[str]:
@@ -127,12 +213,20 @@ def test_the_boot_path_loads_only_the_standard_library_crcmod_and_our_core(modul
 
 def test_an_ordinary_boot_loads_nothing_that_it_does_not_need() -> None:
     loaded = loaded_by("bootselect.initramfs.selector")
-    names = ("find", "uevents", "filesystems", "kexec", "verity", "watchdog", "rescue")
-    assert not loaded & {"_socket", "bootselect.verbs", *(f"bootselect.initramfs.{name}" for name in names)}
+    names = ("find", "uevents", "filesystems", "kexec", "verity", "rescue")
+    others = {
+        "_socket",
+        "bootselect.verbs",
+        "bootselect.formats.seal",
+        "bootselect.formats.update",
+        "bootselect.click_support",
+    }
+    assert not loaded & {*others, *(f"bootselect.initramfs.{name}" for name in names)}
     # The places of a table, the rule where it may be written, and the nodes of partitions are three of them; the rooms of gptlib
-    # are four. A boot also counts the try: what writes a table is loaded then.
-    assert len(loaded) <= 60
-    assert len(loaded_by("bootselect.initramfs.selector, gptlib.write.table")) <= 65
+    # are four, the formats two (their room and the places in a slot), and the rule of cgpt next is one. A boot also counts the
+    # try: what writes a table is loaded then.
+    assert len(loaded) <= 63
+    assert len(loaded_by("bootselect.initramfs.selector, gptlib.write.table")) <= 68
 
 
 def test_reading_a_table_loads_nothing_that_writes_one() -> None:
@@ -141,6 +235,12 @@ def test_reading_a_table_loads_nothing_that_writes_one() -> None:
     assert not {name for name in loaded if name.startswith("gptlib.write") or name == "gptlib.linux.kernel"}
 
 
-def test_the_installer_stands_on_nothing_of_the_initramfs() -> None:
-    for path in sorted((ROOT / "update_agent").rglob("*.py")):
-        assert "bootselect.initramfs" not in path.read_text(), path
+def test_a_watchdog_costs_nothing_where_it_is_off_and_its_registers_nothing_where_it_has_a_driver() -> None:
+    assert not loaded_by("bootselect.initramfs.selector") & {"bootselect.watchdog", "bootselect.i6300esb"}
+    assert "bootselect.i6300esb" not in loaded_by("bootselect.watchdog")
+
+
+@pytest.mark.parametrize("module", ["update_agent.install", "update_agent.medium", "bootselect.slot_disk"])
+def test_a_library_loads_no_command_line_and_nothing_of_the_initramfs(module: str) -> None:
+    loaded = loaded_by(module)
+    assert not {name for name in loaded if is_in(name, "bootselect.initramfs") or ".cli" in name or name == "click"}

@@ -50,6 +50,18 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel
 
 
+def test_what_the_debian_package_is_built_with_is_what_bootstrap_installs() -> None:
+    """A proof in script/packages.txt that another package brings as well hides that one is missing."""
+    control = (ROOT / "debian/control").read_text()
+    wanted = re.search(r"^Build-Depends:\n((?: .*\n)+)", control, re.MULTILINE)
+    assert wanted is not None
+    names = {line.split()[0].strip(",") for line in wanted[1].splitlines()} - {"debhelper-compat"}
+    listed = {line.split()[0] for line in (ROOT / "script/packages.txt").read_text().splitlines()}
+    assert names | {"debhelper"} <= listed
+    done = subprocess.run(["dpkg-checkbuilddeps"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_source_distribution_is_the_whole_checkout(source: Path) -> None:
     program = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
     subprocess.run([sys.executable, "-c", program, source.parent], cwd=source, check=True, capture_output=True)

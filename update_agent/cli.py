@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootselect.cli.errors import ErrorGroup
-from bootselect.cli.options import TEXT
-from bootselect.cli.target import SlotDisk
-from bootselect.cli.terminal import say, show_what_was_done
+from bootselect.click_support import TEXT, ErrorGroup, say, show_what_was_done, warn
+from bootselect.slot_disk import SlotDisk
 from bootselect.verbs import DEFAULT_TRIES
 from update_agent import __version__
 from update_agent.errors import UpdateError
@@ -29,7 +27,7 @@ class _Group(ErrorGroup):
     errors = (*ErrorGroup.errors, UpdateError)
 
 
-@click.group(cls=_Group)
+@click.group("updatectl", cls=_Group)
 @click.version_option(__version__)
 def main() -> None:
     """Install operating-system updates into the passive slot.
@@ -57,7 +55,7 @@ def install(
     with open_medium(medium) as update:
         found = SlotDisk.find(target, update.slot_type)
         now = stopper.now if stopper else _tell_nobody
-        done = install_update(update, found, slot, tries, _reporter(quiet=as_json), now)
+        done = install_update(update, found, slot, tries, _reporter(quiet=as_json), now, warn)
     show_what_was_done(lambda: _show(done, as_json=as_json))
 
 

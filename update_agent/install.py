@@ -15,7 +15,7 @@ from update_agent.stop import uninterrupted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bootselect.cli.target import SlotDisk
+    from bootselect.slot_disk import SlotDisk
     from gptlib.table.table import Table
     from update_agent.medium import Update
     from update_agent.slot_writer import SlotWriter, Source
@@ -41,13 +41,15 @@ def install(
     tries: int,
     report: Report,
     now: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Installed:
     """Clear the passive slot, write it, read it back, and arm it.
 
     On the disk, whatever happens and whenever: the active slot is as it was. Before the last step the passive slot is
     0/0/0 (it will not be booted), after it the whole verified update is tried. ``now`` is told what holds from here on, in
-    words, for whoever is stopped by a signal. Raises TooLargeError and SlotBusyError (nothing written), MediumError,
-    ImageReadError, SlotWriteError, VerifyError, SlotChangedError, and what bootselect's verbs and gptlib raise.
+    words, for whoever is stopped by a signal; ``tell`` what a write of the table had to leave alone. Raises TooLargeError and
+    SlotBusyError (nothing written), MediumError, ImageReadError, SlotWriteError, VerifyError, SlotChangedError, and what
+    bootselect's verbs and gptlib raise.
     """
     # Open until the end: the device, or the file, that everything below is about stays the same.
     with Disk.open(found.path) as disk:
@@ -66,13 +68,16 @@ def install(
             cleared = f"slot {partition.label} (partition {number}) stays out of use (0/0/0)"
             found.change(
                 lambda new: verbs.clear(_unmoved(found.path, table, new, number), number),
+                tell,
                 lambda: _settling(now, cleared),
             )
             _write_verified(update, source, writer, report)
             done = (
                 f"version {update.version} is in {partition.label} (partition {number}) and is tried at the next boot"
             )
-            found.change(lambda new: armed(_unmoved(found.path, table, new, number)), lambda: _settling(now, done))
+            found.change(
+                lambda new: armed(_unmoved(found.path, table, new, number)), tell, lambda: _settling(now, done)
+            )
     return Installed(update.version, partition.label, number, tries)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from update_agent.description import LARGEST, DescriptionError, parse_description
+from bootselect.formats.update import DESCRIPTION, IMAGE, LARGEST, DescriptionError, parse_description
 from update_agent.errors import MediumError
 from update_agent.mounting import mounted
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gptlib.table.guid import Guid
-
-DESCRIPTION, IMAGE = "update.json", "slot.img"
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,11 @@ def _check_size(image: str, actual: int, told: int) -> None:
 
 
 def _open_file(path: Path) -> int:
-    """Open a regular file; what could block for ever (a pipe) is none. Raises OSError."""
+    """Open a regular file; what could block for ever (a pipe) is not one. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise OSError(0, "it is no regular file", str(path))
+        raise OSError(0, "it is not a regular file", str(path))
     return fd
 
 

@@ -8,9 +8,9 @@ import click
 
 from bootselect import verbs
 from bootselect.cli.options import SLOT, TARGET, TYPE
-from bootselect.cli.show import show_change
-from bootselect.cli.target import SlotDisk
-from bootselect.cli.terminal import show_what_was_done
+from bootselect.cli.report import show_change
+from bootselect.click_support import show_what_was_done, warn
+from bootselect.slot_disk import SlotDisk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,5 +73,5 @@ def rollback_command(target: str | None, slot: str | None, type_guid: Guid) -> N
 
 def _change(target: str | None, type_guid: Guid, decide: Callable[[SlotDisk, Table], Table]) -> None:
     found = SlotDisk.find(target, type_guid)
-    old, new = found.change(lambda table: decide(found, table))
+    old, new = found.change(lambda table: decide(found, table), warn)
     show_what_was_done(lambda: show_change(found, old, new))

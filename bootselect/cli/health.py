@@ -10,7 +10,7 @@ import click
 
 from bootselect.active import find_active
 from bootselect.cli.options import JSON
-from bootselect.cli.terminal import say
+from bootselect.click_support import say, warn
 from bootselect.errors import BootselectError
 from bootselect.health import DEFAULT_TIMEOUT, FOLDERS, RED, WANTED, Health, Outcome, check_health
 from gptlib.disk import Disk
@@ -42,7 +42,7 @@ def health_command(folders: tuple[Path, ...], timeout: float, reboot: bool, as_j
     if not health.failed:
         return
     names = ", ".join(outcome.name for outcome in health.failed)
-    say(f"bootselect: health check failed: {names}", err=True)
+    warn(f"health check failed: {names}")
     if reboot:
         _reboot_unless_proven()
     raise SystemExit(1)
@@ -53,7 +53,7 @@ def _show(outcome: Outcome) -> None:
         say(f"  {line}")
     say(f"{outcome.kind}: {outcome.name}: {outcome.problem or 'passed'}")
     if outcome.kind in {WANTED, RED} and outcome.problem:
-        say(f"bootselect: {outcome.kind} check {outcome.name} {outcome.problem}", err=True)
+        warn(f"{outcome.kind} check {outcome.name} {outcome.problem}")
 
 
 def _to_json(health: Health) -> dict[str, object]:
@@ -70,14 +70,13 @@ def _reboot_unless_proven() -> None:
         with Disk.open(active.disk) as disk:
             proven = disk.table().partition(active.number).attributes.successful
     except (BootselectError, GptError) as error:
-        say(f"bootselect: no reboot: {error}", err=True)
+        warn(f"no reboot: {error}")
         return
     if proven:
-        say(
-            "bootselect: no reboot: the active slot has proved itself and would be chosen again; look at the checks, or "
-            "leave it with: bootselect rollback",
-            err=True,
+        warn(
+            "no reboot: the active slot has proved itself and would be chosen again; look at the checks, or leave it with: "
+            "bootselect rollback"
         )
         return
-    say("bootselect: rebooting: the slot has not proved itself", err=True)
+    warn("rebooting: the slot has not proved itself")
     subprocess.run(REBOOT, check=True)

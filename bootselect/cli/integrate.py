@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bootselect.cli.options import JSON
-from bootselect.cli.terminal import say
+from bootselect.click_support import say
 from bootselect.integration.install import ChangedError, State, integrate, look, programs_of, remove
 from bootselect.integration.places import TOOLS, Programs
 

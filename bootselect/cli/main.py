@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from bootselect import __version__
-from bootselect.cli.errors import ErrorGroup
+from bootselect.click_support import ErrorGroup
 
 _COMMANDS = {
     "arm": "change",
@@ -19,9 +19,9 @@ _COMMANDS = {
     "prioritize": "change",
     "rollback": "change",
     "simulate": "simulate",
-    "status": "report",
+    "status": "status",
     "stop-watchdog": "watchdog",
-    "verify": "report",
+    "verify": "verify",
 }
 """Command -> module of ``bootselect.cli`` with the function NAME_command."""
 
@@ -38,7 +38,7 @@ class _LazyGroup(ErrorGroup):
         return command if isinstance(command, click.Command) else None
 
 
-@click.group(cls=_LazyGroup)
+@click.group("bootselect", cls=_LazyGroup)
 @click.version_option(__version__)
 def main() -> None:
     """Say which slot of an A/B disk boots, and change it.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from bootselect.cli.options import JSON, POLICY, TYPE
-from bootselect.cli.target import SlotDisk
-from bootselect.cli.terminal import say
+from bootselect.click_support import warn
 from bootselect.selection import open_for_selection, propose, select
+from bootselect.slot_disk import SlotDisk
 from gptlib.disk import Disk
 from gptlib.linux.lock import DEADLINE
 
 if TYPE_CHECKING:
+    from bootselect.policy import Policy
     from gptlib.table.guid import Guid
 
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @POLICY
 @click.option("--dry-run", is_flag=True, help="Only say what would be chosen.")
 @JSON
-def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_json: bool) -> None:
+def next_command(target: str, type_guid: Guid, policy: Policy, dry_run: bool, as_json: bool) -> None:
     """Choose the next slot to boot, account for the try, and print its partition UUID."""
     found = SlotDisk.find(target, type_guid)
     if dry_run:
@@ -40,9 +41,9 @@ def next_command(target: str, type_guid: Guid, policy: str, dry_run: bool, as_js
         notices = selection.notices
     partition = table.partition(number)
     if problem:
-        say(f"bootselect: nothing was written: {problem}", err=True)
+        warn(f"nothing was written: {problem}")
     for notice in notices:
-        say(f"bootselect: {found.path}: {notice}", err=True)
+        warn(f"{found.path}: {notice}")
     if as_json:
         attributes = partition.attributes
         answer = {

@@ -1,50 +1,75 @@
-"""``bootselect status`` and ``bootselect verify``: they only read."""
+"""Slots, findings and changes as they are printed: for people, and as JSON."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
-from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
-from bootselect.cli.show import show_findings, show_status
-from bootselect.cli.target import SlotDisk
-from bootselect.status import status as status_of
-from bootselect.verify import slot_findings
-from gptlib.disk import Disk
-from gptlib.read.checks import table_findings
-from gptlib.read.findings import ERROR
+from bootselect.click_support import say
+from gptlib.printable import printable
+from gptlib.table.attributes import short_form
 
 if TYPE_CHECKING:
-    from gptlib.table.guid import Guid
+    from collections.abc import Sequence
+
+    from bootselect.slot_disk import SlotDisk
+    from bootselect.status import Status
+    from gptlib.read.findings import Finding
+    from gptlib.table.table import Table
+
+_HEADINGS = ("", "PART", "LABEL", "P/T/S", "STATE", "")
 
 
-@click.command("status")
-@TARGET
-@TYPE
-@POLICY
-@JSON
-def status_command(target: str | None, type_guid: Guid, policy: str, as_json: bool) -> None:
-    """Show the slots: which is active, what boots next and why, what was rolled back."""
-    found = SlotDisk.find(target, type_guid)
-    with Disk.open(found.path) as disk:
-        table = disk.table()
-    found.slots(table)
-    show_status(found, status_of(table, type_guid, policy, found.active), as_json=as_json)
+def show_status(found: SlotDisk, status: Status, *, as_json: bool) -> None:
+    """The slots as a table, or as one JSON object."""
+    if as_json:
+        slots = [slot._asdict() for slot in status.slots]
+        following = {"label": status.next_label, "reason": status.next_reason}
+        click.echo(
+            json.dumps({"disk": found.path, "active": found.active, "next": following, "slots": slots}, indent=2)
+        )
+        return
+    rows = [_HEADINGS] + [
+        (
+            ("*" if slot.active else " ") + (">" if slot.next else " "),
+            str(slot.number),
+            printable(slot.label),
+            short_form(slot.priority, slot.tries, slot.successful),
+            slot.state,
+            slot.explanation,
+        )
+        for slot in status.slots
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    for row in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    say("")
+    if status.next_label:
+        say(f"* active   > next: {status.next_label}, {status.next_reason}")
+    else:
+        say("* active   nothing is bootable")
 
 
-@click.command("verify")
-@TARGET
-@TYPE
-@POLICY
-@JSON
-def verify_command(target: str | None, type_guid: Guid, policy: str, as_json: bool) -> None:
-    """List everything that is wrong with the table and the slots; exits 1 when one finding is an error."""
-    found = SlotDisk.find(target, type_guid)
-    with Disk.open(found.path) as disk:
-        state = disk.read()
-    table = state.table
-    findings = [*state.findings, *table_findings(table), *slot_findings(table, type_guid, policy)]
-    show_findings(found.path, findings, as_json=as_json)
-    if any(finding.severity == ERROR for finding in findings):
-        raise SystemExit(1)
+def show_findings(path: str, findings: Sequence[Finding], *, as_json: bool) -> None:
+    """One line for each finding, or a JSON list of them."""
+    if as_json:
+        click.echo(json.dumps({"disk": path, "findings": [finding._asdict() for finding in findings]}, indent=2))
+        return
+    for finding in findings:
+        say(str(finding))
+    if not findings:
+        say(f"{path}: nothing is wrong")
+
+
+def show_change(found: SlotDisk, old: Table, new: Table) -> None:
+    """One line for each slot that changed; says so when none did."""
+    changed = False
+    for slot in found.slots(new):
+        before, after = old.partition(slot.number), new.partition(slot.number)
+        if before.attributes != after.attributes:
+            changed = True
+            say(f"{found.path}: {after.label} (partition {slot.number}): {before.attributes} -> {after.attributes}")
+    if not changed:
+        say(f"{found.path}: nothing to change")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootselect.cli.options import JSON, POLICY, TARGET, TEXT, TYPE
-from bootselect.cli.target import SlotDisk
-from bootselect.cli.terminal import say
+from bootselect.cli.options import JSON, POLICY, TARGET, TYPE
+from bootselect.click_support import TEXT, say
 from bootselect.policy import Slot, choose
 from bootselect.simulation import OUTCOMES, simulate
+from bootselect.slot_disk import SlotDisk
 from bootselect.slots import find_slot
 from gptlib.disk import Disk
 from gptlib.errors import InvalidValueError
@@ -19,6 +19,7 @@ from gptlib.errors import InvalidValueError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bootselect.policy import Policy
     from bootselect.simulation import Boot
     from gptlib.table.attributes import Attributes
     from gptlib.table.guid import Guid
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 def simulate_command(
     target: str | None,
     type_guid: Guid,
-    policy: str,
+    policy: Policy,
     outcomes: tuple[str, ...],
     states: tuple[str, ...],
     as_json: bool,
@@ -67,7 +68,7 @@ def simulate_command(
 
 
 def _stories(
-    found: SlotDisk, table: Table, slots: Sequence[Slot], policy: str, outcomes: Iterable[str]
+    found: SlotDisk, table: Table, slots: Sequence[Slot], policy: Policy, outcomes: Iterable[str]
 ) -> list[dict[int, str]]:
     given = {}
     for text in outcomes:
@@ -107,8 +108,7 @@ def _names(table: Table, slots: Iterable[Slot]) -> dict[int, str]:
 
 
 def _pts(slots: Iterable[Slot], labels: Mapping[int, str]) -> dict[str, str]:
-    bits = {labels[slot.number]: slot.attributes for slot in slots}
-    return {label: f"{a.priority}/{a.tries}/{int(a.successful)}" for label, a in bits.items()}
+    return {labels[slot.number]: slot.attributes.short for slot in slots}
 
 
 def _to_json(labels: Mapping[int, str], story: Mapping[int, str], boots: Sequence[Boot]) -> dict[str, object]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from bootselect.cli.terminal import say
-from bootselect.initramfs.watchdog import stop_watchdog
+from bootselect.click_support import say
+from bootselect.watchdog import stop_watchdog
 
 
 @click.command("stop-watchdog")

@@ -26,7 +26,7 @@ def split(cmdline: str) -> list[str]:
     """The words. As for the kernel, blanks within double quotes separate nothing, and the quotes are not part of a word."""
     if '"' not in cmdline:
         return cmdline.split()
-    # Every other piece stands between quotes; a unit separator is no blank for split(" ").
+    # Every other piece stands between quotes; split(" ") does not take a unit separator for a blank.
     pieces = cmdline.split('"')
     pieces[1::2] = [piece.replace(" ", "\0") for piece in pieces[1::2]]
     return [word.replace("\0", " ") for word in "".join(pieces).split()]

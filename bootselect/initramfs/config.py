@@ -13,6 +13,7 @@ from gptlib.errors import InvalidValueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bootselect.initramfs.cmdline import Name
+    from bootselect.policy import Policy
     from gptlib.table.guid import Guid
 
 BOOT_CONF, CMDLINE = "/etc/bootselect/boot.conf", "/proc/cmdline"
@@ -33,7 +34,7 @@ class BootConfig(Record):
     sealed.
     """
 
-    policy: str
+    policy: Policy
     slot_type: Guid
     fstype: str
     wait: float
@@ -55,7 +56,7 @@ class BootConfig(Record):
 OFF, AUTO, REQUIRED = "off", "auto", "required"
 SWITCH_ROOT, KEXEC = "switch_root", "kexec"
 _DEFAULTS = {
-    "policy": DEFAULT_POLICY,
+    "policy": DEFAULT_POLICY.name,
     "slot-type": DEFAULT_TYPE,
     "fstype": "erofs",
     "wait": "30",
@@ -93,7 +94,7 @@ def parse_config(conf: str, cmdline: str) -> BootConfig:
     disks = [word.partition("=")[2] for word in words if word.startswith("boot-disk=")]
     handed_over = [word[len(HANDED_OVER) :].lower() for word in words if word.startswith(HANDED_OVER)]
     return BootConfig(
-        values["policy"],
+        POLICIES[values["policy"]],
         slot_type(values["slot-type"]),
         values["fstype"],
         float(values["wait"]),

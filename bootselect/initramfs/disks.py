@@ -6,11 +6,11 @@ import os
 
 from bootselect.errors import DiskChoiceError, reason_of
 from bootselect.initramfs.cmdline import NODE, PARTLABEL, PARTUUID, UUID
-from bootselect.initramfs.files import read_text
 from bootselect.slots import slots_of
 from gptlib._record import Record
 from gptlib.disk import Disk
 from gptlib.errors import GptError, ReadError
+from gptlib.linux.nodes import DEV, SYS_BLOCK, disks_and_arrays
 from gptlib.read.md import is_md_member
 
 TYPE_CHECKING = False
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gptlib.table.guid import Guid
     from gptlib.table.table import Table
 
-_SYS_BLOCK = "/sys/block"
 _LOADER_DEVICE = "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
@@ -67,19 +66,15 @@ def scan(
     passed_over: dict[str, str],
     *,
     filesystems: bool = False,
-    sys_block: str = _SYS_BLOCK,
-    dev: str = "/dev",
+    sys_block: str = SYS_BLOCK,
+    dev: str = DEV,
 ) -> list[Candidate]:
-    """The disks with at least one slot; ``passed_over`` is told for each other disk why it is none.
+    """The disks with at least one slot; ``passed_over`` is told for each other disk why it is not one.
 
-    One that cannot be read, has no table, or is a member of an md array is none: the whole array is the disk.
+    One that cannot be read, has no table, or is a member of an md array is not one: the whole array is the disk.
     """
     found = []
-    for name in sorted(os.listdir(sys_block)):
-        # Loop, device-mapper and RAM devices have no hardware behind them.
-        if not any(os.path.exists(f"{sys_block}/{name}/{folder}") for folder in ("device", "md")):
-            continue
-        path = f"{dev}/{name.replace('!', '/')}"
+    for path, removable in disks_and_arrays(sysfs=sys_block, dev=dev):
         try:
             with Disk.open(path) as disk:
                 state = disk.read()
@@ -95,7 +90,6 @@ def scan(
             passed_over[path] = problem
             continue
         passed_over.pop(path, None)
-        removable = read_text(f"{sys_block}/{name}/removable").strip() == "1"
         partuuids = frozenset(partition.unique_guid.text for partition in table.partitions.values())
         labels = frozenset(partition.label for partition in table.partitions.values())
         found.append(Candidate(path, removable, slots, partuuids, labels, uuids))
@@ -112,7 +106,7 @@ def _problem(disk: Disk, state: State, table: Table) -> str:
             return b""
 
     sectors = [(partition.first_lba, partition.last_lba + 1) for partition in table.partitions.values()]
-    # Entries with the right checksum are no superblock: on a disk that is whole, one place is left to be read.
+    # Entries with the right checksum are not a superblock: on a disk that is whole, one place is left to be read.
     arrays = [
         copy.header.partition_entry_lba
         for copy in (state.primary, state.backup)

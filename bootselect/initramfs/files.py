@@ -11,7 +11,7 @@ MOST = 1 << 20
 
 
 def read_from_slot(path: str) -> str:
-    """The content of a text file of a slot. Raises OSError where it is missing, is no regular file or is too large.
+    """The content of a text file of a slot. Raises OSError where it is missing, is not a regular file or is too large.
 
     A slot may hold anything: a pipe would never end, a device could do what it likes, a huge file would not fit into memory.
     """
@@ -30,7 +30,7 @@ def open_in_slot(path: str) -> int:
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise OSError(errno.EINVAL, "is no regular file", path)
+        raise OSError(errno.EINVAL, "is not a regular file", path)
     return fd
 
 

@@ -30,7 +30,7 @@ def filesystem_uuids(disk: Disk, table: Table) -> frozenset[str]:
 
 
 def uuid_of(head: bytes) -> str:
-    """The UUID of the file system that begins with these 4 KiB, in lower case; empty where it is none that is known."""
+    """The UUID of the file system that begins with these 4 KiB, in lower case; empty where it is not a known one."""
     if _has(head, _EXT_MAGIC):
         return _uuid(head[_EXT_UUID])
     if _has(head, _EROFS_MAGIC):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 
+from bootselect.formats.slot_files import CMDLINE, INITRAMFS, KERNEL
 from bootselect.initramfs.cmdline import NODE, SLOT_PARAMETERS, name_of, split
 from bootselect.initramfs.config import HANDED_OVER
 from bootselect.initramfs.files import open_in_slot, read_from_slot
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     Syscall = Callable[..., int]
 
-KERNEL, INITRAMFS, CMDLINE = "usr/lib/slotboot/vmlinuz", "usr/lib/slotboot/initramfs", "usr/lib/slotboot/cmdline"
-"""Where a slot keeps them."""
 _KEXEC_FILE_LOAD = {"x86_64": 320, "aarch64": 294}
 _REBOOT = {"x86_64": 169, "aarch64": 142}
 _MAGIC1, _MAGIC2, _CMD_KEXEC = 0xFEE1DEAD, 672274793, 0x45584543

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from bootselect.errors import BootselectError
+from bootselect.formats.slot_files import INIT, OS_RELEASE
 from bootselect.initramfs.files import read_from_slot, read_text
 from gptlib._record import Record
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     """argv -> (exit code, what it said on stderr)."""
 
 SLOT_ROOT, FILESYSTEMS = "/slot", "/proc/filesystems"
-_RELEASE = ("etc/os-release", "usr/lib/os-release")
-_INIT = ("sbin/init", "usr/sbin/init", "usr/lib/systemd/systemd")
 
 
 class UnusableSlotError(BootselectError):
@@ -66,10 +65,10 @@ def _is_known(fstype: str) -> bool:
 
 def check_system(root: str) -> System:
     """The version of the system below ``root``. Raises UnusableSlotError without an os-release or an init."""
-    release = next((text for text in (_text(f"{root}/{name}") for name in _RELEASE) if text), "")
+    release = next((text for text in (_text(f"{root}/{name}") for name in OS_RELEASE) if text), "")
     if not release:
         raise UnusableSlotError("it has no os-release: this is no operating system, or only part of one")
-    if not any(os.path.lexists(f"{root}/{name}") for name in _INIT):
+    if not any(os.path.lexists(f"{root}/{name}") for name in INIT):
         raise UnusableSlotError("it has no init: nothing could be started from it")
     fields = dict(line.partition("=")[::2] for line in release.splitlines())
     return System((fields.get("VERSION") or fields.get("VERSION_ID") or "unknown").strip("\"'"))

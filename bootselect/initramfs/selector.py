@@ -9,8 +9,8 @@ import os
 import sys
 import time
 
-from bootselect.decision import DECISION_PATH, Decision
 from bootselect.errors import DiskChoiceError, NothingBootableError, reason_of
+from bootselect.formats.decision import DECISION_PATH, FOLDER, JSON_NAME, SHELL_NAME, Decision
 from bootselect.initramfs.cmdline import UUID
 from bootselect.initramfs.config import KEXEC, OFF, REQUIRED, BootConfig, load_config, read_cmdline
 from bootselect.initramfs.disks import choose_at_once, disk_of, loader_partuuid, scan
@@ -19,6 +19,7 @@ from bootselect.initramfs.mount import SLOT_ROOT, InitramfsError, UnusableSlotEr
 from bootselect.selection import Selection, describe, open_for_selection, select, take
 from bootselect.slots import slots_of
 from gptlib.linux.nodes import partition_name
+from gptlib.table.attributes import short_form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from bootselect.initramfs.disks import Candidate, DiskChoice
     from bootselect.initramfs.mount import Run, System
+    from bootselect.policy import Policy
     from gptlib.disk import Disk
     from gptlib.table.table import Table
 
@@ -133,7 +135,7 @@ def _boot_slot(
 
     def ready(system: System) -> None:
         _load_kernel(decision, config)
-        attributes = f"{decision.priority}/{decision.tries}/{decision.successful}"
+        attributes = short_form(decision.priority, decision.tries, decision.successful)
         log.say(
             f"booting slot {decision.label} (partition {decision.partition}, version {system.version}), now {attributes}"
         )
@@ -172,7 +174,7 @@ def _start_watchdog(decision: Decision, config: BootConfig, log: Log) -> Decisio
     if not config.watchdog:
         return decision
     try:
-        from bootselect.initramfs.watchdog import arm_watchdog
+        from bootselect.watchdog import arm_watchdog
 
         which = arm_watchdog(config.watchdog)
     except Exception as error:  # noqa: BLE001  (a machine without its watchdog is better than one that does not boot)
@@ -206,7 +208,7 @@ def _report(disk: Disk, config: BootConfig, log: Log) -> None:
             log.say(str(finding), WARNING)
     if state.table is not None:
         slots = slots_of(state.table, config.slot_type)
-        log.say(f"slots (priority/tries/successful): {describe(state.table, slots)}; policy {config.policy}")
+        log.say(f"slots (priority/tries/successful): {describe(state.table, slots)}; policy {config.policy.name}")
 
 
 def _mount(
@@ -239,17 +241,18 @@ def _mark_bad(disk: Disk, selection: Selection, log: Log) -> str:
     return ""
 
 
-def decide(path: str, selection: Selection, policy: str) -> Decision:
+def decide(path: str, selection: Selection, policy: Policy) -> Decision:
     """The decision as the running system will read it."""
     partition = selection.table.partition(selection.number)
     attributes = partition.attributes
     return Decision(
         disk=path,
         partition=selection.number,
-        device=partition_node(path, selection.number),
+        # From the name that the kernel gave the disk: it may not show the partition yet.
+        device=partition_name(path, selection.number),
         label=partition.label,
         partuuid=partition.unique_guid.text,
-        policy=policy,
+        policy=policy.name,
         priority=attributes.priority,
         tries=attributes.tries,
         successful=int(attributes.successful),
@@ -258,16 +261,9 @@ def decide(path: str, selection: Selection, policy: str) -> Decision:
     )
 
 
-def partition_node(disk: str, index: int) -> str:
-    """The node of a partition: ``/dev/sda3``, or ``/dev/nvme0n1p3`` after a name that ends in a digit.
-
-    From the name that the kernel gave the disk (see ``disks.scan``): the kernel may not show the partition yet.
-    """
-    return partition_name(disk, index)
-
-
-def leave_decision(decision: Decision, path: str = DECISION_PATH) -> None:
-    """Leave the decision for the running system; ``/run`` moves into the slot."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="ascii") as file:
-        file.write(decision.to_json())
+def leave_decision(decision: Decision, folder: str = FOLDER) -> None:
+    """Leave the decision for the running system, for programs and for shells; ``/run`` moves into the slot."""
+    os.makedirs(folder, exist_ok=True)
+    for name, text in ((JSON_NAME, decision.to_json()), (SHELL_NAME, decision.to_shell())):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+            file.write(text)

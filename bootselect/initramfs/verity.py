@@ -7,14 +7,14 @@ import fcntl
 import os
 from struct import pack_into
 
+from bootselect.formats.seal import BLOCK, decode_seal, seal_offset
 from bootselect.initramfs.mount import InitramfsError, UnusableSlotError
-from bootselect.seal import BLOCK, decode_seal, seal_offset
 from gptlib.errors import GptError
 from gptlib.linux.device import open_device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bootselect.seal import Seal
+    from bootselect.formats.seal import Seal
 
 NAME = "slot"
 _CONTROL = "/dev/mapper/control"

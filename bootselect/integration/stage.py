@@ -60,7 +60,7 @@ class NotInstalledError(BootselectError):
 
 
 class InterpreterError(BootselectError):
-    """The interpreter cannot import or compile what it shall run. Nothing was written."""
+    """The interpreter cannot import or compile what it is to run. Nothing was written."""
 
     def __init__(self, python: str, detail: str) -> None:
         super().__init__(f"{python}: it cannot load the selector: {detail}")
@@ -155,7 +155,7 @@ def _folder_of(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise NotInstalledError(package, "there is no such module")
     if not Path(spec.origin).is_file():
-        raise NotInstalledError(package, f"{spec.origin} is no file")
+        raise NotInstalledError(package, f"{spec.origin} is not a file")
     return Path(spec.origin).parent.parent
 
 

@@ -6,7 +6,7 @@ from gptlib.cli.common import change, complain, target_of
 from gptlib.cli.options import Command
 from gptlib.disk import Disk
 from gptlib.errors import GptError, TableError
-from gptlib.table.priorities import next_root
+from gptlib.table.priorities import count_try, may_boot, next_root
 from gptlib.table.types import COREOS_USR, type_guid
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def _candidates(paths: Sequence[str], *, scan: bool) -> list[tuple[int, str]]:
         number = next_root(table, kind)
         if number is not None:
             bits = table.partitions[number].attributes
-            found.append((bits.priority if bits.tries or bits.successful else -1, path))
+            found.append((bits.priority if may_boot(bits) else -1, path))
     return found
 
 
@@ -61,8 +61,7 @@ def _take(path: str) -> Guid:
         if number is None:
             raise TableError(f"{path}: the partition of the type {COREOS_USR} has just gone")
         partition = table.partitions[number]
-        bits = partition.attributes
-        change(disk, table.with_attributes(number, bits.with_slot(tries=max(bits.tries - 1, 0))))
+        change(disk, table.with_attributes(number, count_try(partition.attributes)))
     return partition.unique_guid
 
 

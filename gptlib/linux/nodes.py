@@ -17,7 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SYSFS, DEV = "/sys/dev/block", "/dev"
+SYSFS, SYS_BLOCK, DEV = "/sys/dev/block", "/sys/block", "/dev"
+_HARDWARE, _ARRAY = "device", "md"
+"""Folders that sysfs has below a disk that stands for a device, and below an array of md."""
 _MAPPED_PARTITION = "part"
 """kpartx and libdevmapper's users call a mapped partition N of a device with the identity ID ``partN-ID`` (dm/uuid)."""
 
@@ -40,6 +42,13 @@ class Member(Record):
     number: int
 
 
+class RealDisk(Record):
+    """A disk with hardware behind it: its node, and whether its medium can be taken out."""
+
+    path: str
+    removable: bool
+
+
 def device_name(name: str) -> str:
     """The name below /dev of what has this name in sysfs."""
     return name.replace("!", "/")
@@ -48,6 +57,11 @@ def device_name(name: str) -> str:
 def sysfs_name(name: str) -> str:
     """The name in sysfs of what has this name below /dev."""
     return name.replace("/", "!")
+
+
+def node_name(entry: str, *, dev: str = DEV) -> str:
+    """What the node of a device is called, by its folder in sysfs. Whether it is there and is this device, ``node_of`` knows."""
+    return f"{dev}/{device_name(base_name(entry))}"
 
 
 def partition_name(disk: str, number: int) -> str:
@@ -74,7 +88,7 @@ def entry_of(rdev: int, *, sysfs: str = SYSFS) -> str | None:
 
 def node_of(entry: str, *, dev: str = DEV) -> str | None:
     """The node of a device, by its folder in sysfs; None where what has its name in /dev is not this device."""
-    node = f"{dev}/{device_name(base_name(entry))}"
+    node = node_name(entry, dev=dev)
     try:
         found = status(node)
     except OSError:
@@ -126,6 +140,28 @@ def partition_node(path: str, rdev: int, number: int, *, sysfs: str = SYSFS, dev
         if found == number:
             node = node_of(folder, dev=dev)
             if node is None:
-                raise NoNodeError(path, number, f"{dev}/{device_name(base_name(folder))} is not it")
+                raise NoNodeError(path, number, f"{node_name(folder, dev=dev)} is not it")
             return node
     raise NoNodeError(path, number, "it shows no such partition of this disk")
+
+
+def real_disk(entry: str, *, arrays: bool = False, dev: str = DEV) -> RealDisk | None:
+    """The disk with this folder in sysfs, whether its node is there or not; None for one without hardware behind it.
+
+    Such are loop devices, RAM disks, device-mapper targets, and the arrays of md unless they are asked for.
+    """
+    if not exists(f"{entry}/{_HARDWARE}") and not (arrays and exists(f"{entry}/{_ARRAY}")):
+        return None
+    try:
+        removable = attribute(entry, "removable") == "1"
+    except OSError:  # it has just gone
+        removable = False
+    return RealDisk(node_name(entry, dev=dev), removable)
+
+
+def disks_and_arrays(*, sysfs: str = SYS_BLOCK, dev: str = DEV) -> Iterator[RealDisk]:
+    """The real disks and the arrays of md, by name. Whether a node is there is not looked at."""
+    for name in sorted(names_in(sysfs)):
+        disk = real_disk(f"{sysfs}/{name}", arrays=True, dev=dev)
+        if disk is not None:
+            yield disk

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from stat import S_ISBLK
 
-from gptlib._files import base_name, is_link, real_path, status
+from gptlib._files import is_link, real_path, status
 from gptlib._record import Record
 from gptlib.errors import TargetError
-from gptlib.linux.nodes import DEV, SYSFS, device_name, entry_of, member_of, node_of
+from gptlib.linux.nodes import DEV, SYSFS, entry_of, member_of, node_name, node_of
 
 
 class Target(Record):
@@ -40,6 +40,6 @@ def resolve_target(path: str, *, sysfs: str = SYSFS, dev: str = DEV) -> Target:
         return Target(node_of(entry, dev=dev) or real_path(path))
     node = node_of(member.disk, dev=dev)
     if node is None:
-        disk = f"{dev}/{device_name(base_name(member.disk))}"
+        disk = node_name(member.disk, dev=dev)
         raise TargetError(path, f"is partition {member.number} of {disk}, which has no device node")
     return Target(node, member.number)

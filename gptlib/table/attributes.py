@@ -25,6 +25,11 @@ def _nibble(name: str, value: int) -> int:
     return value
 
 
+def short_form(priority: int, tries: int, successful: int) -> str:
+    """Slot bits as tables show them, P/T/S: ``2/0/1``."""
+    return f"{priority}/{tries}/{int(successful)}"
+
+
 class Attributes(int):
     """The attribute bits of one entry: an unsigned 64-bit number with names for the bits that mean something.
 
@@ -32,8 +37,8 @@ class Attributes(int):
     stay as they are.
 
         >>> armed = Attributes(0).with_slot(priority=2, tries=3)
-        >>> armed, str(armed.with_slot(tries=2))
-        (Attributes(0x32000000000000), 'priority=2 tries=2 successful=0')
+        >>> armed, armed.short, str(armed.with_slot(tries=2))
+        (Attributes(0x32000000000000), '2/3/0', 'priority=2 tries=2 successful=0')
         >>> armed.with_bits(REQUIRED | LEGACY_BOOT, on=True).legacy_boot
         True
     """
@@ -62,6 +67,11 @@ class Attributes(int):
     def successful(self) -> bool:
         """Whether the slot is known to boot."""
         return bool(self & _SUCCESSFUL)
+
+    @property
+    def short(self) -> str:
+        """The slot bits as P/T/S; ``str`` spells them out."""
+        return short_form(self.priority, self.tries, self.successful)
 
     @property
     def required(self) -> bool:

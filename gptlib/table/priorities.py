@@ -7,6 +7,7 @@ from gptlib.table.attributes import MAX_PRIORITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gptlib.table.attributes import Attributes
     from gptlib.table.guid import Guid
     from gptlib.table.table import Table
 
@@ -45,19 +46,30 @@ def prioritize(
     new = {level: max(top - place, 1) for place, level in enumerate(ranks)}
     for number, level in levels.items():
         if level:
-            attributes = table.partitions[number].attributes
-            table = table.with_attributes(number, attributes.with_slot(priority=new[level]))
+            table = table.with_slot(number, priority=new[level])
     return table
+
+
+def rank(number: int, attributes: Attributes) -> tuple[int, int]:
+    """What slots are sorted by: priority, highest first, and then number."""
+    return -attributes.priority, number
+
+
+def may_boot(attributes: Attributes) -> bool:
+    """Whether the slot has tries left or is successful. ``cgpt next`` asks for nothing else."""
+    return bool(attributes.tries or attributes.successful)
+
+
+def count_try(attributes: Attributes) -> Attributes:
+    """The attributes once the slot has been chosen for one boot: one try less, where it has any."""
+    return attributes.with_slot(tries=attributes.tries - 1) if attributes.tries else attributes
 
 
 def next_root(table: Table, kind: Guid) -> int | None:
     """The partition of type ``kind`` that ``cgpt next`` would boot, or None when there is none.
 
-    It is the one with the highest priority, 0 included, among those that have tries left or are successful; the lowest
-    number where priorities are equal; and the first of all where none qualifies.
+    It is the first in rank of those that may boot, priority 0 included, and the first of all where none may.
     """
-    candidates = [(n, p.attributes) for n, p in table.partitions.items() if p.type_guid == kind]
-    fit = [(-bits.priority, n) for n, bits in candidates if bits.tries or bits.successful]
-    if fit:
-        return min(fit)[1]
-    return candidates[0][0] if candidates else None
+    candidates = {n: p.attributes for n, p in table.partitions.items() if p.type_guid == kind}
+    fit = [rank(n, bits) for n, bits in candidates.items() if may_boot(bits)]
+    return min(fit)[1] if fit else min(candidates, default=None)

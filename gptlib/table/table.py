@@ -175,6 +175,13 @@ class Table(CheckedRecord):
         self._check_used(index)
         return self._replace(entries=self.entries.with_attributes(index, attributes))
 
+    def with_slot(
+        self, index: int, *, priority: int | None = None, tries: int | None = None, successful: bool | None = None
+    ) -> Table:
+        """Change the slot bits of one partition. Raises TableError when there is none, InvalidValueError outside 0..15."""
+        attributes = self.partition(index).attributes
+        return self.with_attributes(index, attributes.with_slot(priority=priority, tries=tries, successful=successful))
+
     def add(self, partition: Partition, index: int | None = None) -> Table:
         """Fill a free entry, by default the first. Raises TableError for an illegal place, overlap or duplicate GUID."""
         if index is None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from bootselect.initramfs.config import BOOT_CONF
 from bootselect.integration.needs import FIRMWARE_VARIABLES
 from image_builder.boot.cpio import Entry, character_device, file, folder, link, tree, write_archive
 from image_builder.cache import replacing
+from image_builder.distribution.sources import package_folder
 from image_builder.errors import PackageContentError
-from image_builder.target.sources import package_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from image_builder.distribution.kernel import Kernel
+    from image_builder.distribution.python import PythonTree
     from image_builder.run import Runner
-    from image_builder.target.kernel import Kernel
-    from image_builder.target.python import PythonTree
 
 DEFAULT_MODULES = ("virtio_pci", "virtio_blk", "erofs", *FIRMWARE_VARIABLES)
 """The disks and slots of virtual machines (NVMe and ext4 are built in), and the name of the partition that was booted."""
@@ -89,7 +90,7 @@ def initramfs_entries(
         *tree(python.root),
         *(file(place, path) for place, path in zip(places, files, strict=True)),
         file("etc/bootselect/modules", "".join(f"/{place}\n" for place in places).encode()),
-        file("etc/bootselect/boot.conf", "".join(f"{key}={value}\n" for key, value in boot_conf.items()).encode()),
+        file(BOOT_CONF[1:], "".join(f"{key}={value}\n" for key, value in boot_conf.items()).encode()),
     ]
 
 

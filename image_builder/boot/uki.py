@@ -91,7 +91,7 @@ def _end_of(runner: Runner, stub: Path) -> int:
     except ToolFailedError as error:
         raise BadStubError(stub, error.last_line) from error
     if "pei-" not in listing:
-        raise BadStubError(stub, "it is no PE program")
+        raise BadStubError(stub, "it is not a PE program")
     return end_of_sections(listing.splitlines())
 
 

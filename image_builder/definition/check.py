@@ -12,7 +12,7 @@ from image_builder.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from image_builder.definition.model import Definition, Partition
+    from image_builder.definition.model import Definition, PartitionDefinition
 
 
 def check_definition(definition: Definition) -> None:
@@ -24,19 +24,19 @@ def check_definition(definition: Definition) -> None:
     _check_slots(definition)
 
 
-def _fail(definition: Definition, partition: Partition, key: str, detail: str) -> DefinitionError:
+def _fail(definition: Definition, partition: PartitionDefinition, key: str, detail: str) -> DefinitionError:
     place = definition.partitions.index(partition) + 1
     return DefinitionError(definition.path, f"partition[{place}].{key}", detail)
 
 
 def _check_unique(definition: Definition) -> None:
-    keys: dict[str, Callable[[Partition], object]] = {
+    keys: dict[str, Callable[[PartitionDefinition], object]] = {
         "number": lambda partition: partition.number,
         "label": lambda partition: partition.label,
         "uuid": lambda partition: partition.unique_guid,
     }
     for key, of in keys.items():
-        seen: dict[object, Partition] = {}
+        seen: dict[object, PartitionDefinition] = {}
         for partition in definition.partitions:
             other = seen.setdefault(of(partition), partition)
             if other is not partition:

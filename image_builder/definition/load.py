@@ -10,15 +10,16 @@ from bootselect.policy import DEFAULT_POLICY, POLICIES
 from bootselect.slots import DEFAULT_TYPE
 from image_builder.definition import values
 from image_builder.definition.check import check_definition
+from image_builder.definition.files import slot_files
 from image_builder.definition.identity import derived_guid
 from image_builder.definition.model import (
     ACTIONS,
-    BEHAVIOURS,
     COMPRESSIONS,
     INITRAMFS_COMPRESSIONS,
     Boot,
     Definition,
-    Slot,
+    SlotDefinition,
+    SlotFile,
 )
 from image_builder.definition.partition import read_partitions
 from image_builder.definition.section import Section
@@ -42,7 +43,7 @@ def load_definition(path: Path) -> Definition:
     except OSError as error:
         raise DefinitionError(path, "", f"cannot be read: {error.strerror}; give the path of a definition") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DefinitionError(path, "", f"is no TOML file: {error}") from error
+        raise DefinitionError(path, "", f"is not a TOML file: {error}") from error
     return parse_definition(path, fields)
 
 
@@ -74,7 +75,7 @@ def _read_boot(section: Section) -> Boot:
     boot = Boot(
         kind=section.choice("kind", ("uki",)),
         cmdline=section.parse("cmdline", values.one_line, ""),
-        policy=section.choice("policy", POLICIES, DEFAULT_POLICY),
+        policy=section.choice("policy", tuple(POLICIES), DEFAULT_POLICY.name),
         on_nothing_bootable=section.choice("on-nothing-bootable", ACTIONS, "rescue"),
         compression=section.choice("compression", INITRAMFS_COMPRESSIONS, "lz4"),
         hand_over=section.choice("hand-over", (SWITCH_ROOT, KEXEC), SWITCH_ROOT),
@@ -85,18 +86,18 @@ def _read_boot(section: Section) -> Boot:
     return boot
 
 
-def _read_slot(section: Section) -> Slot:
-    slot = Slot(
+def _read_slot(section: Section) -> SlotDefinition:
+    slot = SlotDefinition(
         kind=section.choice("kind", ("tiny",)),
         type=section.parse("type", values.slot_type_name, DEFAULT_TYPE),
         version=section.parse("version", values.slot_version, "1"),
-        behaviour=section.choice("behaviour", BEHAVIOURS, "good"),
         filesystem=section.choice("filesystem", ("erofs",), "erofs"),
         compression=section.choice("compression", COMPRESSIONS, "lz4"),
         verity=section.get("verity", bool, default=False),
         kernel=section.get("kernel", bool, default=False),
         modules=section.parse("modules", _modules, DEFAULT_MODULES),
         os_release=_read_release(section.table("os-release")),
+        files=section.parse("files", lambda value: _files(value, section.path.parent), ()),
     )
     section.finish()
     return slot
@@ -106,6 +107,12 @@ def _modules(value: object) -> tuple[str, ...]:
     if isinstance(value, list):
         return tuple(values.kernel_module(name) for name in value)
     raise ValueError(f"is {values.show(value)}; expected a list of the names of kernel modules")
+
+
+def _files(value: object, folder: Path) -> tuple[SlotFile, ...]:
+    if isinstance(value, dict):
+        return slot_files(value, folder)
+    raise ValueError(f"is {values.show(value)}; expected a table of paths in the slot and files")
 
 
 def _read_release(section: Section) -> tuple[tuple[str, str], ...]:

@@ -18,8 +18,6 @@ ALIGNMENT = MIB
 ESP, SLOT, STATE, EMPTY = "esp", "slot", "state", "empty"
 CONTENTS = (ESP, SLOT, STATE, EMPTY)
 """What a partition can hold besides the bytes of a file."""
-BEHAVIOURS = ("good", "panic", "init-exit", "unhealthy", "hang")
-"""What a tiny slot does once it is up: one that is good, and four kinds of broken ones for tests."""
 COMPRESSIONS = ("none", "lz4", "lz4hc")
 INITRAMFS_COMPRESSIONS = ("lz4", "zstd")
 ACTIONS = ("rescue", "reboot", "poweroff")
@@ -44,23 +42,32 @@ class Boot:
 
 
 @dataclass(frozen=True)
-class Slot:
+class SlotFile:
+    """A file of the building machine, and the absolute path that it gets in a slot."""
+
+    path: str
+    source: Path
+
+
+@dataclass(frozen=True)
+class SlotDefinition:
     """The system in the slots. ``type`` is the partition type of slots as the definition names it.
 
     ``modules`` are kernel modules that its init loads; ``os_release`` holds the fields besides the version's.
     ``verity``: the slot is sealed with a dm-verity tree. ``kernel``: it brings a kernel and initramfs of its own.
+    ``files`` are laid over all of this.
     """
 
     kind: str
     type: str
     version: str
-    behaviour: str
     filesystem: str
     compression: str
     verity: bool
     kernel: bool
     modules: tuple[str, ...]
     os_release: tuple[tuple[str, str], ...]
+    files: tuple[SlotFile, ...]
 
     def release_text(self) -> str:
         """The content of /etc/os-release, as os-release(5) has it."""
@@ -73,7 +80,7 @@ def _quoted(value: str) -> str:
 
 
 @dataclass(frozen=True)
-class Partition:
+class PartitionDefinition:
     """A partition. ``size`` and ``start`` are bytes; ``start`` None means after the partition before it.
 
     ``content`` is one of CONTENTS or the path of a file whose bytes it gets.
@@ -103,9 +110,9 @@ class Definition:
     seed: str
     disk_guid: Guid
     boot: Boot | None
-    slot: Slot | None
-    partitions: tuple[Partition, ...]
+    slot: SlotDefinition | None
+    partitions: tuple[PartitionDefinition, ...]
 
-    def holding(self, content: str) -> tuple[Partition, ...]:
+    def holding(self, content: str) -> tuple[PartitionDefinition, ...]:
         """The partitions with this content, one of CONTENTS."""
         return tuple(partition for partition in self.partitions if partition.content == content)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gptlib.table.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED, Attributes
 from image_builder.definition import values
 from image_builder.definition.identity import derived_guid
-from image_builder.definition.model import CONTENTS, EMPTY, Partition
+from image_builder.definition.model import CONTENTS, EMPTY, PartitionDefinition
 from image_builder.definition.size import parse_size
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ _FLAGS = {
 }
 
 
-def read_partitions(sections: Sequence[Section], sector_size: int, seed: str) -> tuple[Partition, ...]:
+def read_partitions(sections: Sequence[Section], sector_size: int, seed: str) -> tuple[PartitionDefinition, ...]:
     """All partitions; those without a number get the one after the partition before them. Raises DefinitionError."""
-    partitions: list[Partition] = []
+    partitions: list[PartitionDefinition] = []
     for section in sections:
         following = partitions[-1].number + 1 if partitions else 1
         partitions.append(_read_partition(section, following, sector_size, seed))
     return tuple(partitions)
 
 
-def _read_partition(section: Section, following: int, sector_size: int, seed: str) -> Partition:
+def _read_partition(section: Section, following: int, sector_size: int, seed: str) -> PartitionDefinition:
     def size(value: object) -> int:
         return parse_size(value, sector_size)
 
@@ -43,7 +43,7 @@ def _read_partition(section: Section, following: int, sector_size: int, seed: st
         return _content(value, section.path.parent)
 
     label = section.parse("label", values.partition_label)
-    partition = Partition(
+    partition = PartitionDefinition(
         number=section.parse(
             "number", values.number_between(1, MAX_NUMBER), following if following <= MAX_NUMBER else None
         ),
@@ -78,6 +78,6 @@ def _content(value: object, folder: Path) -> str | Path:
     path = folder / value
     if not path.is_file():
         raise ValueError(
-            f"is {value!r}; expected one of {', '.join(CONTENTS)} or the path of a file, and {path} is none"
+            f"is {value!r}; expected one of {', '.join(CONTENTS)} or the path of a file, and {path} is not one"
         )
     return path

@@ -58,7 +58,7 @@ class Section:
             raise self.fail(key, str(error)) from error
 
     def get(self, key: str, kind: type[T], default: T | None = None) -> T:
-        """The value of a key, of exactly this type (``true`` is no number). Without a default the key is required."""
+        """The value of a key, of exactly this type (``true`` is not a number). Without a default the key is required."""
 
         def parse(value: object) -> T:
             if type(value) is not kind:
@@ -95,7 +95,7 @@ class Section:
             if key not in self._known:
                 near = difflib.get_close_matches(key, self._known, 1)
                 meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self._known)}"
-                raise self.fail(key, f"is no setting; {meant}")
+                raise self.fail(key, f"is not a setting; {meant}")
 
 
 def _missing(parser: Callable[[object], object]) -> str:

@@ -54,7 +54,9 @@ def release_value(field: str) -> Callable[[object], str]:
 
     def parse(value: object) -> str:
         if _RELEASE_FIELD.fullmatch(field) is None:
-            raise ValueError("is no field name of os-release(5); expected capital letters, digits and '_', such as ID")
+            raise ValueError(
+                "is not a field name of os-release(5); expected capital letters, digits and '_', such as ID"
+            )
         if not isinstance(value, str) or not value.isprintable():
             raise ValueError(f"is {show(value)}; expected one line of text")
         return value

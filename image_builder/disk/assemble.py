@@ -13,27 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from image_builder.disk.layout import Layout
+    from image_builder.disk.partitioning import Partitioning
 
 
-def assemble(output: Path, layout: Layout, contents: Mapping[int, Path]) -> None:
+def assemble(output: Path, partitioning: Partitioning, contents: Mapping[int, Path]) -> None:
     """Write the image; ``contents`` are files by the number of their partition. It appears whole or not at all.
 
     Raises TooLargeError, OutputError and OSError; a previous ``output`` is then as it was.
     """
-    for place in layout.places:
+    for place in partitioning.places:
         source = contents.get(place.partition.number)
         if source is not None:
             check_fits(source, place.partition.size, place.partition.label)
     with replacing(output) as temporary:
         with temporary.open("wb") as file:
-            file.truncate(layout.size)
-        for place in layout.places:
+            file.truncate(partitioning.size)
+        for place in partitioning.places:
             source = contents.get(place.partition.number)
             if source is not None:
                 copy_into(source, temporary, place.start)
         with Disk.open(temporary, write=True) as disk:
-            disk.create(layout.table)
+            disk.create(partitioning.table)
 
 
 def check_fits(source: Path, limit: int, label: str) -> None:

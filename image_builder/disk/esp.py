@@ -11,7 +11,7 @@ from image_builder.errors import TooLargeError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.definition.model import Definition, Partition
+    from image_builder.definition.model import Definition, PartitionDefinition
     from image_builder.run import Runner
 
 BOOT_PROGRAM = ("EFI", "BOOT", "BOOTX64.EFI")
@@ -22,7 +22,7 @@ _FIXED_BYTES = 256 << 10
 """Reserved sectors, root folder, EFI, BOOT, and the rest of the last cluster: less than this, whatever the sector size."""
 
 
-def make_esp(runner: Runner, output: Path, uki: Path, definition: Definition, partition: Partition) -> None:
+def make_esp(runner: Runner, output: Path, uki: Path, definition: Definition, partition: PartitionDefinition) -> None:
     """Write the file system to ``output``; same inputs, same bytes. Raises TooLargeError and what ``Runner.run`` raises."""
     size = uki.stat().st_size
     # Two tables of four bytes for each cluster of at least 512 bytes.

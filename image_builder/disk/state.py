@@ -10,14 +10,14 @@ from image_builder.epoch import EPOCH
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.definition.model import Definition, Partition
+    from image_builder.definition.model import Definition, PartitionDefinition
     from image_builder.run import Runner
 
 _BLOCK = 4096
 """Bytes: works on disks of both sector sizes, and a small file system would otherwise get 1024."""
 
 
-def make_state(runner: Runner, output: Path, definition: Definition, partition: Partition) -> None:
+def make_state(runner: Runner, output: Path, definition: Definition, partition: PartitionDefinition) -> None:
     """Write an empty ext4 to ``output``; same inputs, same bytes. Raises what ``Runner.run`` raises."""
     with output.open("wb") as file:
         file.truncate(partition.size)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.target.kernel import Kernel
-    from image_builder.target.python import PythonTree
+    from image_builder.distribution.kernel import Kernel
+    from image_builder.distribution.python import PythonTree
 
 
 @dataclass(frozen=True)

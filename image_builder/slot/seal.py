@@ -1,11 +1,11 @@
-"""Seals a slot: behind the file system, the block that ``bootselect.seal`` describes, and the hash tree of dm-verity."""
+"""Seals a slot: behind the file system, the block that ``bootselect.formats.seal`` describes, and the hash tree of dm-verity."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from bootselect.seal import BLOCK, Seal, encode_seal, seal_offset
+from bootselect.formats.seal import BLOCK, Seal, encode_seal, seal_offset
 from image_builder.errors import ToolFailedError
 from image_builder.slot.tree import working_folder
 

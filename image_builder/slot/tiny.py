@@ -9,11 +9,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootselect.formats.slot_files import OS_RELEASE
+from bootselect.health import FOLDERS
 from image_builder.definition.model import STATE
-from image_builder.slot.tree import copy_file, fix_folder_modes, merge_tree, write_text
+from image_builder.slot.tree import copy_file, merge_tree, write_text
 
 if TYPE_CHECKING:
-    from image_builder.definition.model import Definition, Slot
+    from image_builder.definition.model import Definition, SlotDefinition
     from image_builder.run import Runner
     from image_builder.slot.parts import SlotParts
 
@@ -28,11 +30,14 @@ sys.exit(main())
 _PLACES = ("dev", "mnt", "proc", "root", "run", "sys", "tmp", "var")
 _USR_LINKS = {"bin": "usr/bin", "sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "usr/sbin": "bin"}
 _LIB = "usr/lib/slotboot"
-_HEALTH = "usr/lib/bootselect/health.d"
+_HEALTH = FOLDERS[0].relative_to("/")
 
 
-def fill_tiny_slot(root: Path, definition: Definition, slot: Slot, parts: SlotParts, runner: Runner) -> None:
-    """Fill the empty folder ``root`` with the tree. Raises KernelModuleError and what running BusyBox raises."""
+def fill_tiny_slot(root: Path, definition: Definition, slot: SlotDefinition, parts: SlotParts, runner: Runner) -> None:
+    """Fill the empty folder ``root`` with the tree; the modes of its folders are whatever the umask says.
+
+    Raises KernelModuleError and what running BusyBox raises.
+    """
     for link, target in _USR_LINKS.items():
         (root / "usr" / Path(target).name).mkdir(parents=True, exist_ok=True)
         (root / link).symlink_to(target)
@@ -45,7 +50,6 @@ def fill_tiny_slot(root: Path, definition: Definition, slot: Slot, parts: SlotPa
     for command, module in _COMMANDS.items():
         write_text(root / "usr/bin" / command, _LAUNCHER.format(module=module), executable=True)
     _add_settings(root, definition, slot)
-    fix_folder_modes(root)
 
 
 def _add_busybox(root: Path, busybox: Path, runner: Runner) -> None:
@@ -56,7 +60,7 @@ def _add_busybox(root: Path, busybox: Path, runner: Runner) -> None:
             link.symlink_to("busybox")
 
 
-def _add_modules(root: Path, slot: Slot, parts: SlotParts) -> None:
+def _add_modules(root: Path, slot: SlotDefinition, parts: SlotParts) -> None:
     kernel = parts.kernel
     names = [path.relative_to(kernel.root) for path in kernel.module_files(slot.modules)]
     for name in names:
@@ -73,17 +77,16 @@ def _add_scripts(root: Path) -> None:
         copy_file(scripts / "init", root / "usr/bin/init", executable=True)
 
 
-def _add_settings(root: Path, definition: Definition, slot: Slot) -> None:
+def _add_settings(root: Path, definition: Definition, slot: SlotDefinition) -> None:
     state = "".join(
         f"PARTLABEL={partition.label} /var ext4 nosuid,nodev 0 0\n" for partition in definition.holding(STATE)
     )
     etc = {
-        "etc/os-release": slot.release_text(),
+        OS_RELEASE[0]: slot.release_text(),
         "etc/hostname": f"{definition.name}\n",
         "etc/fstab": state,
         "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
         "etc/group": "root:x:0:\n",
-        f"{_LIB}/behaviour": f"{slot.behaviour}\n",
     }
     for name, text in etc.items():
         write_text(root / name, text)

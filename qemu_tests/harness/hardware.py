@@ -51,11 +51,12 @@ class Wires:
     monitor: int
     serial: int
     control: int
+    disk: int
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All of them."""
-        return self.monitor, self.serial, self.control
+        return self.monitor, self.serial, self.control, self.disk
 
 
 def firmware_arguments(firmware: Firmware, variables: Path) -> list[str]:
@@ -92,14 +93,21 @@ def common_arguments(accelerator: Accelerator, hardware: Hardware) -> list[str]:
     ]
 
 
-def disk_arguments(disk: Mapping[str, object], update: Mapping[str, object] | None) -> list[str]:
-    """The disk that is booted (``/dev/vda``) and, read-only, the update medium (``/dev/vdb``), as ``-blockdev`` objects.
+def disk_arguments(disk: int, update: Mapping[str, object] | None, *, read_only: bool = False) -> list[str]:
+    """The disk that is booted (``/dev/vda``), behind the descriptor of a connected NBD server, and the update medium.
 
-    A write that fails by an injected fault stops the machine where that is wanted: see ``error_policy``.
+    That one is ``/dev/vdb``, read-only, a ``-blockdev`` object. Errors of the disk are the guest's.
     """
+    node = {
+        "driver": "nbd",
+        "node-name": DISK_NODE,
+        "server": {"type": "fd", "str": str(disk)},
+        "export": DISK_NODE,
+        "read-only": read_only,
+    }
     arguments = [
-        *("-blockdev", json.dumps(disk)),
-        *("-device", f"virtio-blk-pci,drive={DISK_NODE},bootindex=1,{error_policy(disk)}"),
+        *("-blockdev", json.dumps(node)),
+        *("-device", f"virtio-blk-pci,drive={DISK_NODE},bootindex=1,werror=report,rerror=report"),
     ]
     if update is not None:
         arguments += [
@@ -107,13 +115,6 @@ def disk_arguments(disk: Mapping[str, object], update: Mapping[str, object] | No
             *("-device", f"virtio-blk-pci,drive={UPDATE_NODE}"),
         ]
     return arguments
-
-
-def error_policy(disk: Mapping[str, object]) -> str:
-    """Freeze at a fault that strikes once (a power cut is wanted there); report one that lasts to the guest."""
-    rules = disk.get("inject-error")
-    freeze = isinstance(rules, list) and any(rule["once"] for rule in rules)
-    return f"werror={'stop' if freeze else 'report'},rerror=report"
 
 
 def update_blockdev(path: Path, file_format: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gptlib import Disk, GptError, type_guid
+from gptlib.table.attributes import short_form
 from gptlib.table.types import COREOS_USR
 from qemu_tests.errors import DamagedTableError, JudgeError, JudgesDisagreeError, ToolFailedError
 from qemu_tests.harness.tools import run_tool
@@ -26,10 +27,6 @@ class Verdict:
     problems: tuple[str, ...]
 
 
-def _bits(priority: int, tries: int, successful: int) -> str:
-    return f"{priority}/{tries}/{successful}"
-
-
 def read_cgpt(path: Path, slot_type: str = SLOT_TYPE) -> dict[str, str]:
     """The slots as Debian's cgpt reads them. Raises JudgeError."""
 
@@ -40,7 +37,7 @@ def read_cgpt(path: Path, slot_type: str = SLOT_TYPE) -> dict[str, str]:
         slots = {}
         for number in re.findall(r"^ +\d+ +\d+ +(\d+) +Label: ", run_tool("cgpt", "show", path), re.MULTILINE):
             if field(number, "-t").lower() == slot_type:
-                slots[field(number, "-l")] = _bits(*(int(field(number, option)) for option in ("-P", "-T", "-S")))
+                slots[field(number, "-l")] = short_form(*(int(field(number, option)) for option in ("-P", "-T", "-S")))
     except ToolFailedError as error:
         raise JudgeError("cgpt", path, error.line) from error
     return slots
@@ -59,7 +56,9 @@ def read_sgdisk(path: Path, slot_type: str = SLOT_TYPE) -> dict[str, str]:
             fields = dict(re.findall(r"^([A-Z][\w ]+): +(.*)$", shown, re.MULTILINE))
             if fields["Partition GUID code"].split()[0].lower() == slot_type:
                 flags = int(fields["Attribute flags"], 16)
-                slots[fields["Partition name"].strip("'")] = _bits(flags >> 48 & 15, flags >> 52 & 15, flags >> 56 & 1)
+                slots[fields["Partition name"].strip("'")] = short_form(
+                    flags >> 48 & 15, flags >> 52 & 15, flags >> 56 & 1
+                )
     except ToolFailedError as error:
         raise JudgeError("sgdisk", path, error.line) from error
     except KeyError as error:
@@ -77,8 +76,7 @@ def read_gptlib(path: Path, slot_type: str = SLOT_TYPE) -> dict[str, str]:
     slots = {}
     for partition in table.partitions.values():
         if partition.type_guid.text == slot_type:
-            bits = partition.attributes
-            slots[partition.label] = _bits(bits.priority, bits.tries, int(bits.successful))
+            slots[partition.label] = partition.attributes.short
     return slots
 
 

@@ -45,7 +45,7 @@ class Lab:
         return cls(folder.resolve(), logs.resolve(), accelerator, firmware, deadlines=Deadlines(accelerator.slowdown))
 
     def machine(self, name: str, image: Path, *, direct: DirectKernel | None = None) -> Machine:
-        """A machine that is off, on a disk whose lowest layer is ``image``; that file is never written.
+        """A machine that is off, on a disk that holds ``image`` at first; that file is never written.
 
         ``direct`` is the kernel of all its boots that name no other, see ``Machine.boot``.
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from qemu_tests.errors import ImageError, MachineStateError
 from qemu_tests.harness import hardware
-from qemu_tests.harness.disk import LayeredDisk, image_info
+from qemu_tests.harness.disk.image import image_info
+from qemu_tests.harness.disk.losses import AllLost
+from qemu_tests.harness.disk.machine_disk import MachineDisk
 from qemu_tests.harness.judges import agree, agree_whole
 from qemu_tests.harness.power_cycle import PowerCycle
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
     from qemu_tests.harness.console import Console
     from qemu_tests.harness.control import Ready, Result
-    from qemu_tests.harness.disk import Fault
+    from qemu_tests.harness.disk.faults import Fault
+    from qemu_tests.harness.disk.losses import Loss
     from qemu_tests.harness.hardware import DirectKernel, Wires
     from qemu_tests.harness.judges import Verdict
     from qemu_tests.harness.lab import Lab
@@ -46,7 +49,7 @@ class Machine:
             self.folder.mkdir()
         except FileExistsError as error:
             raise MachineStateError(name, "be made", f"there already, in {self.folder}") from error
-        self.disk = LayeredDisk(image, self.folder)
+        self.disk = MachineDisk(image, self.folder)
         self.log.write_bytes(b"")
         self._cycle: PowerCycle | None = None
         self._begin = 0.0
@@ -69,6 +72,7 @@ class Machine:
             self._last_tail = self._cycle.console.tail
             self._cycle.close()
             self._cycle = None
+            self.disk.power_off()
 
     @property
     def state(self) -> str:
@@ -100,7 +104,7 @@ class Machine:
         kernel: DirectKernel | None = None,
         reason: str = "power on",
     ) -> None:
-        """Switch on, on a new layer of the disk. ``medium`` is the update in the second drive.
+        """Switch on. ``faults`` are those of the disk in this power cycle; ``medium`` is the update in the second drive.
 
         With ``kernel`` there is no UEFI, only this kernel, and only for one boot: the BIOS of such a machine resets it once
         more after each reset, which cannot be told from a reboot of the guest, so ``resume`` refuses.
@@ -112,18 +116,21 @@ class Machine:
         update = self._update(medium)
         kernel = kernel or self._direct
         self._resumable = kernel is None
-        self.disk.push()
-        disk = self.disk.blockdev(hardware.DISK_NODE, faults)
+        session = self.disk.power_on(faults)
 
         def command(wires: Wires) -> list[str]:
             return [
                 *hardware.common_arguments(self._lab.accelerator, self._lab.hardware),
                 *self._start_arguments(kernel),
-                *hardware.disk_arguments(disk, update),
+                *hardware.disk_arguments(wires.disk, update, read_only=session.read_only),
                 *hardware.bench_arguments(wires),
             ]
 
-        self._cycle = PowerCycle(self.name, command, self.folder / "qemu.stderr", self.log)
+        try:
+            self._cycle = PowerCycle(self.name, command, session, self.folder / "qemu.stderr", self.log)
+        except BaseException:
+            self.disk.power_off()
+            raise
         self._count_boot(reason)
         self._cycle.power_on()
 
@@ -180,7 +187,7 @@ class Machine:
         return self._on("reboot").wait_for_boundary(self._deadline(seconds, BOOT_SECONDS))
 
     def wait_for_freeze(self, seconds: float | None = None) -> None:
-        """Wait until a ``CutAt`` strikes. Only ``power_cut`` makes sense then."""
+        """Wait until a ``CutAt`` or another cut strikes. Only ``power_cut`` makes sense then."""
         self._on("freeze").wait_for_freeze(self._deadline(seconds, BOOT_SECONDS))
 
     def resume(self, reason: str = "reboot") -> None:
@@ -201,24 +208,19 @@ class Machine:
         self._on("be switched off")
         self.close()
 
-    def power_cut(self) -> None:
-        """Cut the power, now: what the guest has not flushed is lost."""
+    def power_cut(self, loss: Loss | None = None) -> None:
+        """Cut the power, now: what the guest has not flushed is lost, all of it or what ``loss`` says."""
         cycle = self._on("lose power")
         cycle.console.annotate(f"{self.name}: power cut")
         self._last_tail = cycle.console.tail
         cycle.cut()
         self._cycle = None
+        self.disk.power_off(loss or AllLost())
 
     def judge(self, *, whole: bool = True) -> Verdict:
-        """Let all judges read the disk; a running machine is frozen meanwhile, which flushes its disk.
+        """Let all judges read the disk: what a power cut at this moment would leave. A running guest does not notice.
 
         Raises JudgesDisagreeError, JudgeError, and DamagedTableError when the table should be ``whole`` and is not.
         """
-        copy = self.folder / "tables.raw"
-        if self._cycle is not None and self.state == "on":
-            self._cycle.stop()
-            self.disk.copy_tables(copy)
-            self._cycle.go_on()
-        else:
-            self.disk.copy_tables(copy)
+        copy = self.disk.copy_tables(self.folder / "tables.raw")
         return agree_whole(copy) if whole else agree(copy)

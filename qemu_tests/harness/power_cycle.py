@@ -15,6 +15,7 @@ from qemu_tests.errors import (
 )
 from qemu_tests.harness.console import Console
 from qemu_tests.harness.control import ControlPort
+from qemu_tests.harness.disk.nbd import NbdServer
 from qemu_tests.harness.hardware import Wires
 from qemu_tests.harness.notifier import Notifier
 from qemu_tests.harness.process import Process
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from qemu_tests.harness.control import Ready, Result
+    from qemu_tests.harness.disk.session import Session
     from qemu_tests.harness.qmp import Event
 
     T = TypeVar("T")
@@ -51,11 +53,16 @@ class Boundary:
 class PowerCycle:
     """A running QEMU. Everything that waits ends with an error when QEMU does, and shows the last console lines."""
 
-    def __init__(self, name: str, command: Callable[[Wires], Sequence[str]], stderr: Path, log: Path) -> None:
-        """Start the command for the given wires, held before the first instruction; ``power_on`` lets it go."""
+    def __init__(
+        self, name: str, command: Callable[[Wires], Sequence[str]], session: Session, stderr: Path, log: Path
+    ) -> None:
+        """Start the command for the given wires, held before the first instruction; ``power_on`` lets it go.
+
+        ``session`` is the disk behind ``wires.disk``.
+        """
         self.name = name
         self._notifier = Notifier()
-        ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
+        ours, theirs = zip(*(socket.socketpair() for _ in range(4)), strict=True)
         try:
             wires = Wires(*(sock.fileno() for sock in theirs))
             self._process = Process(command(wires), stderr, wires.descriptors)
@@ -66,7 +73,9 @@ class PowerCycle:
         finally:
             for sock in theirs:
                 sock.close()
-        monitor, serial, control = ours
+        monitor, serial, control, disk = ours
+        self._session = session
+        self._server = NbdServer(disk, session, self._notifier.ring)
         self._reader = Reader(name)
         self.console = Console(log, self._notifier)
         self.control = ControlPort(lambda data: self._reader.send(control, data, QUIT_SECONDS), self._notifier)
@@ -165,12 +174,8 @@ class PowerCycle:
         return boundary
 
     def wait_for_freeze(self, seconds: float) -> None:
-        """Wait until a write met a ``CutAt``: the machine stands still.
-
-        That sector is not written, and everything that was written before is on the disk.
-        """
-        self._wait_for_event("BLOCK_IO_ERROR", self._since, seconds)
-        self._wait_until_still(seconds)
+        """Wait until a cut has struck: the disk answers no more."""
+        self._wait("cut of the disk", lambda: self._session.frozen or None, seconds, across=True)
 
     def _wait_until_still(self, seconds: float) -> None:
         self._wait_for_event("STOP", self._since, seconds)
@@ -194,27 +199,21 @@ class PowerCycle:
         self.control.forget()
         self.qmp.execute("cont")
 
-    def stop(self) -> None:
-        """Freeze the machine; QEMU flushes its disk."""
-        self.qmp.execute("stop")
-
-    def go_on(self) -> None:
-        """Let a machine run on that ``stop`` froze."""
-        self.qmp.execute("cont")
-
     def cut(self) -> None:
-        """The power fails: SIGKILL."""
+        """The power fails: the disk carries out nothing any more, then SIGKILL."""
+        self._session.freeze()
         self._process.kill()
         self.close()
 
     def close(self) -> None:
         """End QEMU, kindly if it listens, and release everything. Closing twice is harmless."""
-        if self._process.ended is None:
+        if self._process.ended is None and not self._session.frozen:
             self._quit()
         self._process.kill()
         if not self._closed:
             self._closed = True
             self.qmp.close()
+            self._server.close()
             self._reader.close()
             self.console.close()
 

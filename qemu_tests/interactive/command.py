@@ -10,14 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from qemu_tests.harness.disk import image_info
+from qemu_tests.harness.disk.image import image_info
 from qemu_tests.harness.lab import Lab
 from qemu_tests.interactive.controls import Controls
 from qemu_tests.interactive.session import Session
 from qemu_tests.interactive.terminal import Follower, Terminal
 from qemu_tests.report.files import write_report
+from qemu_tests.report.recorded import RecordedMachine
 from qemu_tests.report.recorder import Recorder
-from qemu_tests.report.watched import WatchedMachine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +36,8 @@ def run_by_hand(image: Path, medium: Path | None, accelerator: Accelerator | Non
         notes = [f"booted by hand with {lab.accelerator.name}: {lab.accelerator.reason}"]
         recorder = Recorder(f"{image.name}, by hand", notes)
         try:
-            _sit(
-                WatchedMachine(image.stem[:60] or "machine", image, lab, recorder),
+            _run_session(
+                RecordedMachine(image.stem[:60] or "machine", image, lab, recorder),
                 medium,
                 terminal,
                 snapshots_of(image),
@@ -48,7 +48,9 @@ def run_by_hand(image: Path, medium: Path | None, accelerator: Accelerator | Non
                 print(f"bootlab: what happened: {report}")  # noqa: T201  # the terminal is ours again
 
 
-def _sit(machine: WatchedMachine, medium: Path | None, terminal: Terminal, snapshots: Callable[[], Path]) -> None:
+def _run_session(
+    machine: RecordedMachine, medium: Path | None, terminal: Terminal, snapshots: Callable[[], Path]
+) -> None:
     with ExitStack() as stack:
         controls = Controls(machine, medium)
         stack.callback(controls.close)

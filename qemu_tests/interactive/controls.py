@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from gptlib import Disk
 from qemu_tests.errors import LabError, WaitTimeoutError
-from qemu_tests.harness.hardware import DISK_NODE
 from qemu_tests.harness.machine import Machine
-from qemu_tests.harness.tools import run_tool
 from qemu_tests.interactive.errors import SlotError
 from qemu_tests.report.tables import read_table
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from qemu_tests.harness.power_cycle import PowerCycle
     from qemu_tests.report.model import Table
-    from qemu_tests.report.watched import WatchedMachine
+    from qemu_tests.report.recorded import RecordedMachine
 
 DAMAGE = 1 << 20
 """So many bytes at the beginning of a slot are overwritten with zeros: no file system is found there any more."""
@@ -32,7 +30,7 @@ _INPUT_SECONDS = 30.0
 class Controls:
     """A machine as its user has it. ``news`` is readable when a boot may have ended; ``ended`` says whether it has."""
 
-    def __init__(self, machine: WatchedMachine, medium: Path | None) -> None:
+    def __init__(self, machine: RecordedMachine, medium: Path | None) -> None:
         self.machine, self._medium = machine, medium
         self.news, self._tell = os.pipe()
         self._watcher: threading.Thread | None = None
@@ -127,22 +125,8 @@ class Controls:
         if not found:
             raise SlotError(self.machine.name, label)
         offset, length = found[0].first_lba * state.sector_size, min(DAMAGE, found[0].sectors * state.sector_size)
-        if self.on:
-            order = f'qemu-io {DISK_NODE} "write -z {offset} {length}"'
-            self._cycle().qmp.execute("human-monitor-command", {"command-line": order})
-        else:
-            self.machine.disk.write_zeros(offset, length)
+        self.machine.disk.write_zeros(offset, length)
 
     def snapshot(self, target: Path) -> None:
-        """The disk as it is now, as a sparse raw image. A running machine stands still meanwhile."""
-        running = self.machine.state == "on"
-        if running:
-            self._cycle().stop()
-        try:
-            disk = self.machine.disk
-            part = target.with_name(f".{target.name}.part")
-            run_tool("qemu-img", "convert", "-U", "-f", disk.format, "-O", "raw", disk.top, part)
-            part.rename(target)
-        finally:
-            if running:
-                self._cycle().go_on()
+        """The disk as a power cut at this moment would leave it, as a sparse raw image. A running guest does not notice."""
+        self.machine.disk.export(target)

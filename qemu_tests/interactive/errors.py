@@ -13,7 +13,7 @@ class SlotError(LabError):
 
 
 class NoTerminalError(LabError):
-    """Standard input or output is no terminal, so there are no keys. Nothing was started."""
+    """Standard input or output is not a terminal, so there are no keys. Nothing was started."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -125,7 +125,7 @@ class Session:
 
     def _reset(self) -> None:
         if self._controls.on:
-            self._controls.machine.lane.tell(FAULT, "the reset button was pressed")
+            self._controls.machine.record.tell(FAULT, "the reset button was pressed")
             self._controls.reset()
         else:
             self._off()
@@ -167,11 +167,11 @@ class Session:
             return
         self._controls.corrupt(label)
         said = f"the beginning of {plain(label)} is zeros"
-        self._controls.machine.lane.tell(DAMAGE, said)
+        self._controls.machine.record.tell(DAMAGE, said)
         self._say(said)
 
     def _snapshot(self) -> None:
         path = self._snapshots()
         self._controls.snapshot(path)
-        self._controls.machine.lane.tell("snapshot", str(path))
+        self._controls.machine.record.tell("snapshot", str(path))
         self._say(f"snapshot: {path}")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ReportFormatError(LabError):
-    """A JSON file is no report that this version reads. Nothing was written."""
+    """A JSON file is not a report that this version reads. Nothing was written."""
 
     def __init__(self, path: Path | str, where: str, found: str) -> None:
         super().__init__(f"{path}: no report of slotboot: {where}: {found}")

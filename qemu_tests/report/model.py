@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from gptlib.table.attributes import short_form
+
 FORMAT, VERSION = "slotboot report", 1
 HEALTHY, FAILED, UNKNOWN = "healthy", "failed", "unknown"
 """Outcomes of a boot: a slot was up, healthy and marked good; it failed; nothing was seen that says either."""
@@ -24,7 +26,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def _check_time(*times: float | None) -> None:
     for time in times:
         if time is not None and not (math.isfinite(time) and time >= 0):
-            raise ValueError(f"{time} is no number of seconds since the run began")
+            raise ValueError(f"{time} is not a number of seconds since the run began")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Slot:
     @property
     def attributes(self) -> str:
         """``P/T/S``."""
-        return f"{self.priority}/{self.tries}/{int(self.successful)}"
+        return short_form(self.priority, self.tries, self.successful)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Screenshot:
     def __post_init__(self) -> None:
         _check_time(self.at)
         if not self.png.startswith(_PNG):
-            raise ValueError(f"a screenshot is no PNG: it begins with {self.png[:8]!r}")
+            raise ValueError(f"a screenshot is not a PNG: it begins with {self.png[:8]!r}")
 
 
 @dataclass(frozen=True)

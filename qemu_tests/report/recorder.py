@@ -1,4 +1,4 @@
-"""Collects a run while it happens. Whoever drives machines tells a ``Lane`` what they do; ``watched`` does that by itself."""
+"""Collects a run while it happens. Whoever drives machines tells a ``MachineRecord`` what they do; ``recorded`` does that by itself."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class _Log:
     end: int | None = None
 
 
-class Lane:
+class MachineRecord:
     """What is told of one machine. All calls are for now; one thread at a time."""
 
     def __init__(self, name: str, test: str, clock: Callable[[], float]) -> None:
@@ -80,7 +80,7 @@ class Lane:
         self._screenshots: list[Screenshot] = []
         self._unworded: Event | None = None
         self.finished, self.taken = False, False
-        """Whether the machine is gone, unless it comes back; whether ``Recorder.take`` has given the lane away."""
+        """Whether the machine is gone, unless it comes back; whether ``Recorder.take`` has given the record away."""
 
     @property
     def name(self) -> str:
@@ -147,7 +147,7 @@ class Lane:
         self._unworded = self._events[-1]
 
     def screenshot(self, png: bytes, text: str) -> None:
-        """A picture of the display; ``text`` says what it shows. Raises ValueError when it is no PNG."""
+        """A picture of the display; ``text`` says what it shows. Raises ValueError when it is not a PNG."""
         self._screenshots.append(Screenshot(self._clock(), text, png))
 
     def judge(self, verdict: str, error: str = "") -> None:
@@ -217,7 +217,7 @@ class ReplayCounter:
 
 
 class Recorder:
-    """Collects a run. Its lanes may be told of from different threads."""
+    """Collects a run. Its records may be told of from different threads."""
 
     def __init__(
         self,
@@ -231,7 +231,7 @@ class Recorder:
         self._title, self.notes = title, list(notes)
         self._clock, self._begin, self._began = clock, clock(), now()
         self._lock = threading.Lock()
-        self._lanes: list[Lane] = []
+        self._records: list[MachineRecord] = []
         self._replays: list[Replay] = []
         self.test = ""
         """What the machines are for that are made from here on, such as the name of a test."""
@@ -241,17 +241,17 @@ class Recorder:
         """Since the run began."""
         return self._clock() - self._begin
 
-    def lane(self, name: str) -> Lane:
+    def record(self, name: str) -> MachineRecord:
         """A new machine."""
-        lane = Lane(name, self.test, lambda: self.seconds)
+        record = MachineRecord(name, self.test, lambda: self.seconds)
         with self._lock:
-            self._lanes.append(lane)
-        return lane
+            self._records.append(record)
+        return record
 
-    def named(self, name: str) -> Lane | None:
+    def named(self, name: str) -> MachineRecord | None:
         """The newest machine of this name."""
         with self._lock:
-            return next((lane for lane in reversed(self._lanes) if lane.name == name), None)
+            return next((record for record in reversed(self._records) if record.name == name), None)
 
     def replay(self, replay: Replay) -> None:
         """A replay was done."""
@@ -261,23 +261,23 @@ class Recorder:
     def run(self) -> Run:
         """All that was told so far."""
         with self._lock:
-            lanes, replays = tuple(self._lanes), tuple(self._replays)
-        return self._made(lanes, replays)
+            records, replays = tuple(self._records), tuple(self._replays)
+        return self._made(records, replays)
 
-    def _made(self, lanes: tuple[Lane, ...], replays: tuple[Replay, ...]) -> Run:
+    def _made(self, records: tuple[MachineRecord, ...], replays: tuple[Replay, ...]) -> Run:
         began = self._began.isoformat(timespec="microseconds")
-        machines = tuple(lane.machine() for lane in lanes)
+        machines = tuple(record.machine() for record in records)
         return Run(self._title, began, self.seconds, machines, replays, tuple(self.notes))
 
     def take(self) -> Run:
         """The machines that are gone, and the replays; they are forgotten, so that the next one holds only what is new."""
         with self._lock:
-            lanes = tuple(lane for lane in self._lanes if lane.finished)
-            self._lanes = [lane for lane in self._lanes if not lane.finished]
-            for lane in lanes:
-                lane.taken = True
+            records = tuple(record for record in self._records if record.finished)
+            self._records = [record for record in self._records if not record.finished]
+            for record in records:
+                record.taken = True
             replays, self._replays = tuple(self._replays), []
-        return self._made(lanes, replays)
+        return self._made(records, replays)
 
 
 def merge(title: str, runs: Sequence[Run], notes: Iterable[str] = ()) -> Run:

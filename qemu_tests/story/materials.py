@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemu_tests.story.broken_slots import broken_slot
 from qemu_tests.story.scenes import BREAKAGES
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class Materials:
-    """``image`` holds version 1; ``updates`` are media by behaviour: ``good`` is version 2, the broken ones version 3."""
+    """``image`` holds version 1; ``updates`` are media by name: ``good`` is version 2, the broken ones version 3."""
 
     image: Path
     updates: Mapping[str, Path]
 
     def to_json(self) -> dict[str, str]:
         """Path by name, as ``from_json`` takes it."""
-        return {"image": str(self.image), **{behaviour: str(path) for behaviour, path in self.updates.items()}}
+        return {"image": str(self.image), **{name: str(path) for name, path in self.updates.items()}}
 
     @classmethod
     def from_json(cls, paths: Mapping[str, str]) -> Materials:
@@ -42,11 +43,9 @@ def build_materials(definition: Path, folder: Path, progress: Progress | None = 
     image = build_image(definition, folder, version="1", progress=progress)
     updates = {GOOD: build_artifact(definition, folder, version="2", progress=progress).medium}
     for breakage in BREAKAGES:
-        behaviour = breakage.behaviour
         # A folder of its own for each: all are version 3.
-        where = folder / behaviour
+        where = folder / breakage.name
         where.mkdir(exist_ok=True)
-        updates[behaviour] = build_artifact(
-            definition, where, version="3", behaviour=behaviour, progress=progress
-        ).medium
+        files = broken_slot(breakage.name)
+        updates[breakage.name] = build_artifact(definition, where, version="3", files=files, progress=progress).medium
     return Materials(image.path, updates)

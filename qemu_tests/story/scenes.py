@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemu_tests.harness.disk import CutAt
+from qemu_tests.harness.disk.faults import CutAt
 from qemu_tests.story import timeline as kinds
 from qemu_tests.story.stage import UPDATE_DEVICE, Expected
 
@@ -26,9 +26,9 @@ _ONE, _TWO, _TWO_TRIED = Expected("USR-A", "1", 0), Expected("USR-B", "2", 0), E
 
 @dataclass(frozen=True)
 class Breakage:
-    """A way in which version 3 is broken: the behaviour it was built with, and the console line that shows it."""
+    """A way in which version 3 is broken: its name in ``broken_slots``, and the console line that shows it."""
 
-    behaviour: str
+    name: str
     symptom: str
     words: str
 

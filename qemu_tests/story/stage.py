@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bootselect.formats.decision import DECISION_PATH
 from qemu_tests.errors import StoryError
 from qemu_tests.story import timeline as kinds
 
@@ -15,13 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qemu_tests.harness.control import Ready
-    from qemu_tests.harness.disk import Fault
+    from qemu_tests.harness.disk.faults import Fault
     from qemu_tests.harness.hardware import DirectKernel
     from qemu_tests.harness.machine import Machine
     from qemu_tests.story.timeline import Timeline
 
 UPDATE_DEVICE = "/dev/vdb"
-DECISION = "/run/bootselect/decision.json"
 SELECTED = r"bootselect: booting slot (\S+) .*version ([^),]+)"
 
 
@@ -78,7 +78,7 @@ class Stage:
         release = self.order("cat /etc/os-release")
         found = re.search(r'^VERSION="?([^"\s]*)', release, re.MULTILINE)
         self.check("VERSION in /etc/os-release", expected.version, found.group(1) if found else release)
-        decision = json.loads(self.order(f"cat {DECISION}"))
+        decision = json.loads(self.order(f"cat {DECISION_PATH}"))
         self.check("label in decision.json", expected.label, decision["label"])
         self.check("tries left in decision.json", expected.tries, decision["tries"])
         left = f", {expected.tries} tries left when it started" if expected.tries else ""

@@ -13,7 +13,7 @@ from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.unpack import kernel_of
 from qemu_tests.story import scenes
 from qemu_tests.story.materials import GOOD, Materials, build_materials
-from qemu_tests.story.retelling import retell
+from qemu_tests.story.reporting import report_to
 from qemu_tests.story.stage import Stage
 from qemu_tests.story.timeline import Timeline
 
@@ -42,7 +42,7 @@ def materials(slotboot_folder: Path) -> Materials:
 
 def observer(log: Path, recorder: Recorder) -> Callable[[Moment], None]:
     """Write the timeline beside the console log, where pytest shows it when a test fails, and into the report."""
-    told = retell(recorder)
+    told = report_to(recorder)
     target = log.with_name(log.name.replace(".console.log", ".timeline.txt"))
     target.write_text("")
 
@@ -87,6 +87,6 @@ def updated_disk(slotboot_folder: Path, slotboot_lab: Lab, slotboot_recorder: Re
             stage = Stage(machine, Timeline(observer(machine.log, slotboot_recorder)))
             scenes.first_boot(stage, materials.updates[GOOD])
             scenes.update(stage)
-            return str(machine.disk.top)
+            return str(machine.disk.export(slotboot_folder / "updated-disk.raw"))
 
     return Path(shared_result(slotboot_folder, "updated-disk", play))

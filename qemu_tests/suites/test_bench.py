@@ -8,18 +8,19 @@ import pytest
 
 from gptlib import Disk
 from qemu_tests.harness.accel import probe
-from qemu_tests.harness.disk import BadSector, CutAt
+from qemu_tests.harness.disk.faults import BadSector, CutAt
+from qemu_tests.harness.disk.losses import NewestLost
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qemu_tests.harness.disk import LayeredDisk
+    from qemu_tests.harness.disk.machine_disk import MachineDisk
     from qemu_tests.plugin import MakeMachine
     from qemu_tests.story.materials import Materials
 
 pytestmark = pytest.mark.vm
 BETWEEN = 2048
-"""Sectors between the places that are written, so that each is in a cluster of its own."""
+"""Sectors between the places that are written, so that each is in a page of its own."""
 
 
 def write(sector: int, text: str, *, flush: bool) -> str:
@@ -36,7 +37,7 @@ def free(materials: Materials) -> int:
     return table.partition(table.find(label="USR-B")[0]).first_lba
 
 
-def word_at(disk: LayeredDisk, sector: int, folder: Path) -> str:
+def word_at(disk: MachineDisk, sector: int, folder: Path) -> str:
     with disk.export(folder / "all.raw").open("rb") as file:
         file.seek(sector * 512)
         return file.read(512).rstrip(b" \0").decode()
@@ -56,18 +57,50 @@ def test_a_power_cut_keeps_what_was_flushed_and_loses_what_was_not(
     assert word_at(machine.disk, unflushed, tmp_path) == ""
 
 
-def test_a_cut_at_a_sector_keeps_everything_before_it(
+def test_a_power_cut_loses_a_second_write_of_a_sector_that_was_flushed(
+    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+) -> None:
+    """What a layer of clusters would keep: the primary table is such a place."""
+    machine = slotboot_machines(materials.image, "bench-second-write")
+    machine.boot()
+    machine.wait_until_ready()
+    assert machine.run(write(free, "first", flush=True)).exit == 0
+    assert machine.run(write(free, "second", flush=False)).exit == 0
+    machine.power_cut()
+    assert word_at(machine.disk, free, tmp_path) == "first"
+
+
+def test_a_cut_at_a_sector_keeps_what_was_flushed_before_it(
     materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
 ) -> None:
     machine = slotboot_machines(materials.image, "bench-cut-at")
-    before, struck = free, free + BETWEEN
+    flushed, unflushed, struck = free, free + BETWEEN, free + 2 * BETWEEN
     machine.boot(faults=[CutAt(struck)])
     machine.wait_until_ready()
-    machine.order(f"{write(before, 'before', flush=False)}; {write(struck, 'struck', flush=True)}")
+    orders = [write(flushed, "flushed", flush=True), write(unflushed, "unflushed", flush=False)]
+    machine.order("; ".join([*orders, write(struck, "struck", flush=False)]))
     machine.wait_for_freeze()
+    machine.power_cut(NewestLost(0))
+    assert [word_at(machine.disk, place, tmp_path) for place in (flushed, unflushed, struck)] == [
+        "flushed",
+        "unflushed",
+        "",
+    ]
+
+
+def test_looking_at_a_running_machine_makes_nothing_durable(
+    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+) -> None:
+    machine = slotboot_machines(materials.image, "bench-look")
+    machine.boot()
+    machine.wait_until_ready()
+    assert machine.run(write(free, "unflushed", flush=False)).exit == 0
+    machine.judge()
+    assert (
+        machine.run(f"dd if=/dev/vda bs=512 skip={free} count=1 iflag=direct 2>/dev/null").output.strip() == "unflushed"
+    )
     machine.power_cut()
-    assert word_at(machine.disk, before, tmp_path) == "before"
-    assert word_at(machine.disk, struck, tmp_path) == ""
+    assert word_at(machine.disk, free, tmp_path) == ""
 
 
 def test_a_bad_sector_fails_each_time_and_nothing_else_does(

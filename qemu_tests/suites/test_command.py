@@ -1,4 +1,4 @@
-"""``bootlab run`` as a person has it: in a process of its own, on a terminal, with a real machine."""
+"""``bootlab run`` as a user has it: in a process of its own, on a terminal, with a real machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CTRL_A = "\x01"
 BOOT_SECONDS = 180.0
 
 
-class Person:
+class User:
     """Somebody at a terminal, with a command running in it."""
 
     def __init__(self, argv: list[str], folder: Path, seconds: float) -> None:
@@ -63,25 +63,25 @@ def test_a_corrupted_slot_is_passed_over_and_the_report_tells_it(
     command = "from qemu_tests.cli import main; main()"
     options = ["--accel", slotboot_lab.accelerator.name, "--report", "report.html"]
     argv = [sys.executable, "-c", command, "run", str(updated_disk), *options]
-    person = Person(argv, tmp_path, slotboot_lab.deadlines.seconds(BOOT_SECONDS))
+    user = User(argv, tmp_path, slotboot_lab.deadlines.seconds(BOOT_SECONDS))
     try:
-        person.sees("Ctrl-A and then: c power cut")
-        person.types(f"{CTRL_A}r")
-        person.sees("USR-A 1/0/1  USR-B 2/0/1")
-        person.sees("slotboot: booted slot=USR-B")
-        person.types(f"{CTRL_A}k")
-        person.sees("corrupt which slot? 1 USR-A, 2 USR-B")
-        person.types("2")
-        person.sees("the beginning of USR-B is zeros")
-        person.types(f"{CTRL_A}c")
-        person.sees("the power is off; Enter switches it on")
-        person.types("\r")
-        person.sees("slotboot: booted slot=USR-A")
-        person.types(f"{CTRL_A}s")
-        person.sees("-snapshot-1.raw")
-        assert person.leaves() == 0
+        user.sees("Ctrl-A and then: c power cut")
+        user.types(f"{CTRL_A}r")
+        user.sees("USR-A 1/0/1  USR-B 2/0/1")
+        user.sees("slotboot: booted slot=USR-B")
+        user.types(f"{CTRL_A}k")
+        user.sees("corrupt which slot? 1 USR-A, 2 USR-B")
+        user.types("2")
+        user.sees("the beginning of USR-B is zeros")
+        user.types(f"{CTRL_A}c")
+        user.sees("the power is off; Enter switches it on")
+        user.types("\r")
+        user.sees("slotboot: booted slot=USR-A")
+        user.types(f"{CTRL_A}s")
+        user.sees("-snapshot-1.raw")
+        assert user.leaves() == 0
     finally:
-        person.close()
+        user.close()
     (snapshot,) = tmp_path.glob("*-snapshot-1.raw")
     assert read_sgdisk(snapshot) == {"USR-A": "1/0/1", "USR-B": "0/0/0"}
     (machine,) = read_run(tmp_path / "report.json").machines

@@ -7,10 +7,18 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from qemu_tests.story.materials import GOOD
+from qemu_tests.suites.test_command import BOOT_SECONDS, CTRL_A, User
 from tests.documentation import ROOT, blocks, steps
+
+if TYPE_CHECKING:
+    from qemu_tests.harness.lab import Lab
+    from qemu_tests.plugin import MakeMachine
+    from qemu_tests.story.materials import Materials
 
 pytestmark = pytest.mark.vm
 
@@ -19,7 +27,7 @@ pytestmark = pytest.mark.vm
 def test_the_examples_of_the_builder_run_one_after_the_other(document: Path, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    wanted = [step for step in steps(document) if step.words[0] == "image-builder"]
+    wanted = [step for step in steps(document) if step.words[0] in {"image-builder", "printf"}]
     assert len(wanted) >= 3
     for step in wanted:
         done = subprocess.run(
@@ -38,3 +46,45 @@ def test_the_example_of_the_builder_as_a_library_runs(tmp_path: Path, monkeypatc
     Path("library.py").write_text(block)
     runpy.run_path("library.py")
     assert Path("out/minimal.raw").exists()
+
+
+def test_the_example_of_the_harness_runs(
+    materials: Materials, slotboot_machines: MakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("appliance.raw").symlink_to(materials.image)
+    Path("appliance-2.update").symlink_to(materials.updates[GOOD])
+    (block,) = blocks(ROOT / "docs/harness.md", "python")
+    Path("example.py").write_text(f"from pathlib import Path\n\n\n{block}")
+    (example,) = [value for name, value in runpy.run_path("example.py").items() if name.startswith("test_")]
+    example(slotboot_machines)
+    assert example.__name__ == "test_an_update_takes_over"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [step.command for step in steps(ROOT / "docs/harness.md") if "boot" in step.words and "--print" not in step.words],
+)
+def test_an_image_is_booted_by_hand_as_the_documents_show(
+    command: str, materials: Materials, slotboot_lab: Lab, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/minimal.raw").symlink_to(materials.image)
+    (tmp_path / "out/minimal-2.update").symlink_to(next(iter(materials.updates.values())))
+    before = materials.image.stat().st_mtime_ns
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    words = command.partition("#")[0]
+    user = User(
+        ["env", f"PATH={path}", "sh", "-c", f"{words} --accel {slotboot_lab.accelerator.name}"],
+        tmp_path,
+        slotboot_lab.deadlines.seconds(BOOT_SECONDS),
+    )
+    try:
+        user.sees("Leave with Ctrl-A X")
+        user.sees("slotboot: booted slot=USR-A version=1")
+        user.types(f"{CTRL_A}x")
+        user.sees("QEMU: Terminated")
+    finally:
+        user.close()
+    # What --snapshot is for.
+    assert materials.image.stat().st_mtime_ns == before

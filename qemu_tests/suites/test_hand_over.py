@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.harness.hardware import Hardware
+from qemu_tests.story.broken_slots import broken_slot
 from qemu_tests.suites.variants import Variant, build_variant, kexec_variant
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def falls_back(machine: Machine, variant: Variant, symptom: str) -> None:
 
 
 def test_a_slot_that_hangs_is_reset_by_the_watchdog(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
-    variant = build_variant(slotboot_folder, "hang", boot={"watchdog": WATCHDOG_SECONDS}, update={"behaviour": "hang"})
+    variant = build_variant(slotboot_folder, "hang", boot={"watchdog": WATCHDOG_SECONDS}, files=broken_slot("hang"))
     machine = slotboot_machines(variant.image, "watched-hang", WATCHED)
     falls_back(machine, variant, symptom="booted slot=USR-B version=2")
 

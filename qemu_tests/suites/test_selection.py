@@ -13,7 +13,7 @@ import pytest
 
 from gptlib import Disk
 from image_builder.boot.cpio import file, write_archive
-from qemu_tests.harness.disk import BadSector
+from qemu_tests.harness.disk.faults import BadSector
 from qemu_tests.suites.variants import build_variant, sealed_variant
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ def test_a_good_update_takes_over_and_stays(updated_disk: Path, stage: MakeStage
     stage("good-update-after", updated_disk).disk(scenes.UPDATED, "as the good update left it")
 
 
-@pytest.mark.parametrize("breakage", scenes.BREAKAGES, ids=lambda breakage: breakage.behaviour)
+@pytest.mark.parametrize("breakage", scenes.BREAKAGES, ids=lambda breakage: breakage.name)
 def test_a_broken_update_is_tried_three_times_and_rolled_back(
     breakage: scenes.Breakage, updated_disk: Path, materials: Materials, stage: MakeStage
 ) -> None:
-    disk = stage(f"broken-{breakage.behaviour}", updated_disk)
-    scenes.broken_update(disk, materials.updates[breakage.behaviour], breakage)
+    disk = stage(f"broken-{breakage.name}", updated_disk)
+    scenes.broken_update(disk, materials.updates[breakage.name], breakage)
 
 
 def test_a_power_cut_while_a_slot_is_written_leaves_the_other_one_bootable(

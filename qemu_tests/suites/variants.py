@@ -33,11 +33,12 @@ def build_variant(
     boot: Mapping[str, Any] | None = None,
     slot: Mapping[str, Any] | None = None,
     update: Mapping[str, Any] | None = None,
+    files: Mapping[str, Path] | None = None,
     third_slot: bool = False,
 ) -> Variant:
     """Build both, once. ``boot`` and ``slot`` are fields of the definition's; ``update`` changes those of the update's slot.
 
-    ``cmdline`` in ``update`` is that of the update's own kernel.
+    ``cmdline`` in ``update`` is that of the update's own kernel; ``files`` are laid over its slot.
     """
 
     def build() -> list[str]:
@@ -49,8 +50,7 @@ def build_variant(
         newer = dict(update or {})
         cmdline = newer.pop("cmdline", None)
         following = _changed(definition, name, {"cmdline": cmdline} if cmdline else {}, newer)
-        behaviour = newer.get("behaviour", "good")
-        medium = build_artifact(following, target, version="2", behaviour=behaviour).medium
+        medium = build_artifact(following, target, version="2", files=files).medium
         return [str(build_image(definition, target, version="1").path), str(medium)]
 
     image, medium = shared_result(folder, f"variant-{name}", build)

@@ -11,12 +11,12 @@ from bootselect.initramfs.config import parse_config
 
 def test_the_command_line_overrides_the_file() -> None:
     config = parse_config("# comment\n\npolicy=chromeos\nfstype=squashfs\n", "quiet bootselect.policy=cgpt-next gpt")
-    assert (config.policy, config.fstype, config.problems) == ("cgpt-next", "squashfs", ())
+    assert (config.policy.name, config.fstype, config.problems) == ("cgpt-next", "squashfs", ())
 
 
 def test_what_cannot_be_used_is_named_and_the_default_stands() -> None:
     config = parse_config("policy=newest\nslot-type=usb\nwait=soon\ncolour=red\n", "bootselect.policy")
-    assert (config.policy, config.wait) == ("gptprio", 30.0)
+    assert (config.policy.name, config.wait) == ("gptprio", 30.0)
     assert str(config.slot_type) == "5DFBF5F4-2848-4BAC-AA5E-0D9A20B745A6"
     assert [problem.partition(": ")[0] for problem in config.problems] == ["boot.conf"] * 4 + ["command line"]
     assert "unknown policy; expected one of gptprio, cgpt-next, chromeos" in config.problems[0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bootselect.formats import slot_files
 from bootselect.initramfs import kexec
 from bootselect.initramfs.config import parse_config
 from bootselect.initramfs.mount import InitramfsError
@@ -19,7 +20,7 @@ UUID = "7130c94a-213a-4e5a-8e26-6cce9662f132"
 
 @pytest.fixture
 def slot(tmp_path: Path) -> Path:
-    for name in (kexec.KERNEL, kexec.INITRAMFS):
+    for name in (slot_files.KERNEL, slot_files.INITRAMFS):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
@@ -33,7 +34,7 @@ def test_the_slots_kernel_is_told_which_slot_was_chosen(slot: Path) -> None:
     own = "gpt panic=-1 root=/dev/sda1 slot=USR-A bootselect.hand-over=kexec"
     told = f"root=PARTUUID={UUID} slot=USR-B {HANDED_OVER}"
     assert kexec.command_line(str(slot), UUID, "USR-B", own) == f"gpt panic=-1 {told}"
-    (slot / kexec.CMDLINE).write_text("gpt quiet\n")
+    (slot / slot_files.CMDLINE).write_text("gpt quiet\n")
     assert kexec.command_line(str(slot), UUID, "USR-B", own) == f"gpt quiet {told}"
 
 
@@ -67,11 +68,11 @@ def test_a_label_adds_no_word_to_the_command_line(slot: Path, label: str, word: 
 
 
 def test_a_command_line_of_the_slot_that_is_no_text_file_is_the_fault_of_the_slot(slot: Path) -> None:
-    (slot / kexec.CMDLINE).write_bytes(b"gpt \xff")
+    (slot / slot_files.CMDLINE).write_bytes(b"gpt \xff")
     assert kexec.command_line(str(slot), UUID, "A", "").startswith("gpt \ufffd")
-    (slot / kexec.CMDLINE).unlink()
-    os.mkfifo(slot / kexec.CMDLINE)
-    with pytest.raises(kexec.KexecError, match="cmdline: is no regular file"):
+    (slot / slot_files.CMDLINE).unlink()
+    os.mkfifo(slot / slot_files.CMDLINE)
+    with pytest.raises(kexec.KexecError, match="cmdline: is not a regular file"):
         kexec.command_line(str(slot), UUID, "A", "")
 
 
@@ -89,15 +90,15 @@ def test_kernel_initramfs_and_command_line_are_handed_to_the_kernel(slot: Path) 
 
 
 def test_a_slot_without_a_kernel_is_unusable(slot: Path) -> None:
-    (slot / kexec.INITRAMFS).unlink()
+    (slot / slot_files.INITRAMFS).unlink()
     with pytest.raises(kexec.KexecError, match="initramfs: No such file"):
         kexec.load(str(slot), "gpt", lambda *_: 0)
 
 
 def test_a_pipe_in_place_of_the_kernel_does_not_hang(slot: Path) -> None:
-    (slot / kexec.KERNEL).unlink()
-    os.mkfifo(slot / kexec.KERNEL)
-    with pytest.raises(kexec.KexecError, match="vmlinuz: is no regular file"):
+    (slot / slot_files.KERNEL).unlink()
+    os.mkfifo(slot / slot_files.KERNEL)
+    with pytest.raises(kexec.KexecError, match="vmlinuz: is not a regular file"):
         kexec.load(str(slot), "gpt", lambda *_: 0)
 
 

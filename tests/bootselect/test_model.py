@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootselect.policy import CGPT_NEXT, POLICIES, Slot, eligible
+from bootselect.policy import CGPT_NEXT, POLICIES, Policy, Slot
 from bootselect.simulation import DIES, GOOD, UNUSABLE, attempt
 from gptlib.table.attributes import Attributes
 
@@ -31,7 +31,7 @@ Pattern = tuple[str, ...]
 class Model:
     """One policy and one pattern; remembers how many resets each state takes to reach a slot that stays up."""
 
-    def __init__(self, policy: str, pattern: Pattern) -> None:
+    def __init__(self, policy: Policy, pattern: Pattern) -> None:
         self.policy, self.pattern = policy, pattern
         self.outcomes = dict(enumerate(pattern, 1))
         self.known: dict[tuple[State, frozenset[int]], tuple[str, int]] = {}
@@ -80,10 +80,10 @@ def fits(state: State, pattern: Pattern) -> bool:
     return not any(value >> 56 & 1 and kind == DIES for value, kind in zip(state, pattern, strict=True))
 
 
-def bootable(policy: str, value: int) -> bool:
+def bootable(policy: Policy, value: int) -> bool:
     """Whether a slot can be booted at all: eligible, or a last resort."""
     attributes = Attributes(value)
-    return eligible(policy, attributes) or attributes.successful
+    return policy.eligible(attributes) or attributes.successful
 
 
 def check(model: Model, state: State) -> None:
@@ -96,7 +96,7 @@ def check(model: Model, state: State) -> None:
         assert how == "good", (model.policy, model.pattern, state)
 
 
-def explore(policy: str, slots: int, priorities: Sequence[int], tries: Sequence[int]) -> int:
+def explore(policy: Policy, slots: int, priorities: Sequence[int], tries: Sequence[int]) -> int:
     count = 0
     for pattern in itertools.product((GOOD, DIES, UNUSABLE), repeat=slots):
         model = Model(policy, pattern)
@@ -116,24 +116,24 @@ def all_of(slots: int, fields: int) -> int:
     return int(kinds**slots)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_state_of_two_slots_ends_on_a_good_slot_if_there_is_one(policy: str, record_property: Count) -> None:
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_state_of_two_slots_ends_on_a_good_slot_if_there_is_one(policy: Policy, record_property: Count) -> None:
     count = explore(policy, 2, range(4), range(5))
     assert count == all_of(2, 4 * 5)
-    record_property("counted", f"{policy}: {count} states of two slots with priorities 0..3 and tries 0..4")
+    record_property("counted", f"{policy.name}: {count} states of two slots with priorities 0..3 and tries 0..4")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_state_of_two_slots_without_any_symmetry(policy: str, record_property: Count) -> None:
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_state_of_two_slots_without_any_symmetry(policy: Policy, record_property: Count) -> None:
     count = explore(policy, 2, range(16), range(16))
     assert count == all_of(2, 16 * 16)
-    record_property("counted", f"{policy}: {count} states of two slots, all of them")
+    record_property("counted", f"{policy.name}: {count} states of two slots, all of them")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_state_of_three_slots_up_to_symmetry(policy: str, record_property: Count) -> None:
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_state_of_three_slots_up_to_symmetry(policy: Policy, record_property: Count) -> None:
     count = explore(policy, 3, range(4), range(4))
     assert count == all_of(3, 4 * 4)
-    record_property("counted", f"{policy}: {count} states of three slots, up to the symmetries")
+    record_property("counted", f"{policy.name}: {count} states of three slots, up to the symmetries")

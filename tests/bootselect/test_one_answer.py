@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bootselect.errors import NothingBootableError
-from bootselect.policy import POLICIES, Slot
+from bootselect.policy import POLICIES, Policy, Slot
 from bootselect.selection import select
 from bootselect.simulation import DIES, GOOD, OUTCOMES, UNUSABLE, simulate
 from bootselect.slots import slot_type, slots_of
@@ -71,7 +71,7 @@ def table_with(count: int) -> Table:
 class Answers:
     """What everybody says of one state under one policy."""
 
-    def __init__(self, policy: str, table: Table, active: int | None = None) -> None:
+    def __init__(self, policy: Policy, table: Table, active: int | None = None) -> None:
         self.policy, self.table = policy, table
         self.slots = slots_of(table, USR)
         self.status = status(table, USR, policy, active)
@@ -139,7 +139,7 @@ class Answers:
         assert ("nothing-eligible" in self.codes) == (BY_NO_RIGHT in self.first.reason)
 
 
-def next_of(policy: str, table: Table) -> tuple[int, Table | None]:
+def next_of(policy: Policy, table: Table) -> tuple[int, Table | None]:
     """What ``bootselect next`` chooses and leaves on the disk."""
     memory = Memory(table.total_sectors * table.sector_size)
     disk = Disk(memory, writable=True)
@@ -157,7 +157,7 @@ def with_state(table: Table, state: State) -> Table:
     return table
 
 
-def compare(policy: str, slots: int, priorities: Sequence[int], tries: Sequence[int], *, played: bool) -> int:
+def compare(policy: Policy, slots: int, priorities: Sequence[int], tries: Sequence[int], *, played: bool) -> int:
     table, count = table_with(slots), 0
     for state in all_states(slots, priorities, tries):
         Answers(policy, with_state(table, state)).check(played=played)
@@ -165,7 +165,7 @@ def compare(policy: str, slots: int, priorities: Sequence[int], tries: Sequence[
     return count
 
 
-def compare_running(policy: str, priorities: Sequence[int], tries: Sequence[int]) -> int:
+def compare_running(policy: Policy, priorities: Sequence[int], tries: Sequence[int]) -> int:
     """Two slots, also with each of them running, and with what ``bootselect next`` really does to a disk."""
     table, count = table_with(2), 0
     for state in all_states(2, priorities, tries):
@@ -182,23 +182,23 @@ def compare_running(policy: str, priorities: Sequence[int], tries: Sequence[int]
     return count
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_state_of_two_slots_has_one_answer(policy: str, record_property: Count) -> None:
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_state_of_two_slots_has_one_answer(policy: Policy, record_property: Count) -> None:
     count = compare_running(policy, range(4), range(5))
-    record_property("counted", f"{policy}: next, status, simulate and verify agree on {count} states of two slots")
+    record_property("counted", f"{policy.name}: next, status, simulate and verify agree on {count} states of two slots")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_state_of_two_slots_without_any_symmetry_has_one_answer(policy: str, record_property: Count) -> None:
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_state_of_two_slots_without_any_symmetry_has_one_answer(policy: Policy, record_property: Count) -> None:
     count = compare(policy, 2, range(16), range(16), played=False)
     record_property(
-        "counted", f"{policy}: status, simulate and verify agree on {count} states of two slots, all of them"
+        "counted", f"{policy.name}: status, simulate and verify agree on {count} states of two slots, all of them"
     )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_state_of_three_slots_has_one_answer(policy: str, record_property: Count) -> None:
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_state_of_three_slots_has_one_answer(policy: Policy, record_property: Count) -> None:
     count = compare(policy, 3, range(4), range(4), played=True)
-    record_property("counted", f"{policy}: status, simulate and verify agree on {count} states of three slots")
+    record_property("counted", f"{policy.name}: status, simulate and verify agree on {count} states of three slots")

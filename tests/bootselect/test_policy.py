@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootselect.policy import CGPT_NEXT, CHROMEOS, GPTPRIO, Slot, choose
+from bootselect.policy import CGPT_NEXT, CHROMEOS, GPTPRIO, Policy, Slot, choose
 from gptlib.table.attributes import Attributes
 
 PTS = tuple[int, int, int]
@@ -15,7 +15,7 @@ def slots(*states: PTS) -> list[Slot]:
     return [Slot(number, Attributes(value)) for number, value in enumerate(bits, 1)]
 
 
-def boot(policy: str, *states: PTS) -> tuple[int, PTS] | None:
+def boot(policy: Policy, *states: PTS) -> tuple[int, PTS] | None:
     choice = choose(policy, slots(*states))
     if choice is None:
         return None

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootselect.decision import Decision
+from bootselect import watchdog
 from bootselect.errors import DiskChoiceError, NothingBootableError
-from bootselect.initramfs import kexec, mount, selector, watchdog
+from bootselect.formats.decision import Decision
+from bootselect.initramfs import kexec, mount, selector
 from bootselect.initramfs.config import parse_config
 from bootselect.initramfs.disks import DiskChoice, choose_at_once
 from bootselect.initramfs.log import Log
-from bootselect.initramfs.selector import boot_disk, leave_decision, partition_node
+from bootselect.initramfs.selector import boot_disk, leave_decision
+from gptlib.linux.nodes import partition_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +72,7 @@ class Machine:
         self, image: SlotImage, cmdline: str = "", hand_over: HandOver = lambda _: None, conf: str = ""
     ) -> Decision:
         for number in range(3, 3 + len(image.attributes())):
-            Path(partition_node(str(image.path), number)).touch()
+            Path(partition_name(str(image.path), number)).touch()
         return boot_disk(str(image.path), parse_config(conf, cmdline), self.log, self.run, hand_over)
 
 
@@ -137,15 +139,14 @@ def test_a_damaged_table_is_reported(machine: Machine, slot_image: Callable[...,
     [("/dev/sda", "/dev/sda3"), ("/dev/nvme0n1", "/dev/nvme0n1p3"), ("/dev/mmcblk0", "/dev/mmcblk0p3")],
 )
 def test_partition_nodes_have_the_names_that_the_kernel_gives(disk: str, node: str) -> None:
-    assert partition_node(disk, 3) == node
+    assert partition_name(disk, 3) == node
 
 
 def test_the_decision_is_json_whatever_the_label_is(tmp_path: Path) -> None:
     label = 'a"b\\c\n\u20ac\U0001f600\ud800'
     decision = Decision("/dev/vda", 3, "/dev/vda3", label, "uuid", "gptprio", 1, 0, 1, "because")
-    path = tmp_path / "run" / "decision.json"
-    leave_decision(decision, str(path))
-    assert json.loads(path.read_text())["label"] == label
+    leave_decision(decision, str(tmp_path / "run"))
+    assert json.loads((tmp_path / "run" / "decision.json").read_text())["label"] == label
 
 
 FOREIGN = [
@@ -312,7 +313,7 @@ def test_the_console_has_taken_the_last_line_before_another_kernel_is_started(
     machine: Machine, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = slot_image((1, 0, 1))
-    Path(partition_node(str(image.path), 3)).touch()
+    Path(partition_name(str(image.path), 3)).touch()
     happened: list[str] = []
 
     def drain() -> None:
@@ -337,7 +338,7 @@ def test_a_decision_or_watchdog_that_fails_does_not_stop_the_boot(
     machine: Machine, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     image = slot_image((1, 0, 1))
-    Path(partition_node(str(image.path), 3)).touch()
+    Path(partition_name(str(image.path), 3)).touch()
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bootselect import verbs
-from bootselect.policy import CHROMEOS, GPTPRIO
+from bootselect.policy import CHROMEOS, GPTPRIO, Policy
 from bootselect.simulation import DIES, GOOD, UNHEALTHY, UNUSABLE, simulate
 from bootselect.slots import slot_type, slots_of
 from gptlib.table.attributes import Attributes
@@ -42,16 +42,16 @@ def starts() -> Iterator[Table]:
             yield table(active, passive)
 
 
-def ends_on(state: Table, policy: str, passive: str) -> int:
+def ends_on(state: Table, policy: Policy, passive: str) -> int:
     """The slot that stays up after a power cut in this state; 0 for none."""
     last = list(simulate(policy, slots_of(state, USR), {PASSIVE: passive}))[-1]
     return last.number if last.outcome == GOOD else 0
 
 
-@pytest.mark.parametrize("policy", [GPTPRIO, CHROMEOS])
+@pytest.mark.parametrize("policy", [GPTPRIO, CHROMEOS], ids=["gptprio", "chromeos"])
 @pytest.mark.parametrize("update", [GOOD, DIES, UNHEALTHY, UNUSABLE])
 def test_a_power_cut_after_any_step_of_an_update_leaves_a_machine_that_boots(
-    policy: str, update: str, record_property: Callable[[str, object], None]
+    policy: Policy, update: str, record_property: Callable[[str, object], None]
 ) -> None:
     count = 0
     for start in starts():
@@ -65,4 +65,4 @@ def test_a_power_cut_after_any_step_of_an_update_leaves_a_machine_that_boots(
         assert ends_on(verbs.mark_bad(armed, PASSIVE), policy, update) == ACTIVE
         count += 5
     assert count == 5 * 16 * 16 * 4 * 2
-    record_property("counted", f"{policy}, the update is {update}: {count} states between two steps")
+    record_property("counted", f"{policy.name}, the update is {update}: {count} states between two steps")

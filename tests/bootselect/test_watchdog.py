@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootselect.initramfs.watchdog import WatchdogError, arm_watchdog
+from bootselect.watchdog import WatchdogError, arm_watchdog, stop_watchdog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +34,26 @@ def test_a_6300esb_is_armed_by_its_registers(tmp_path: Path) -> None:
     assert timers == (15 * 1024, 15 * 1024)  # two stages of 15 s at 1024 Hz
 
 
+def test_a_6300esb_is_stopped_and_nothing_else_is_changed(tmp_path: Path) -> None:
+    device = pci_device(tmp_path, "0x8086", "0x25ab")
+    arm_watchdog(30, str(tmp_path / "watchdog"), str(tmp_path / "pci"))
+    armed = bytearray((device / "config").read_bytes())
+    assert "0000:00:03.0" in stop_watchdog(str(tmp_path / "watchdog"), str(tmp_path / "pci"))
+    armed[0x68] = 0
+    assert (device / "config").read_bytes() == armed
+
+
+def test_a_driver_s_watchdog_is_stopped_by_the_magic_character(tmp_path: Path) -> None:
+    (tmp_path / "watchdog").touch()
+    assert stop_watchdog(str(tmp_path / "watchdog"), str(tmp_path)) == str(tmp_path / "watchdog")
+    assert (tmp_path / "watchdog").read_bytes() == b"V"
+
+
 def test_a_machine_without_a_watchdog_says_so(tmp_path: Path) -> None:
     pci_device(tmp_path, "0x8086", "0x1234")
     with pytest.raises(WatchdogError, match=r"there is no .*watchdog and no 6300ESB"):
         arm_watchdog(30, str(tmp_path / "watchdog"), str(tmp_path / "pci"))
+    assert stop_watchdog(str(tmp_path / "watchdog"), str(tmp_path / "pci")) == ""
 
 
 def test_a_watchdog_that_refuses_is_named_with_its_reason(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from image_builder.cache import cache_root
+from image_builder.distribution.packages import TargetPackages
 from image_builder.run import SystemRunner
-from image_builder.target.packages import TargetPackages
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,12 @@ from image_builder.cache import cache_root
 from image_builder.definition.load import load_definition
 from image_builder.disk.esp import make_esp
 from image_builder.disk.state import make_state
+from image_builder.distribution.elf import linker_of
 from image_builder.errors import BuildError
 from image_builder.run import SystemRunner
 from image_builder.slot.erofs import make_erofs
 from image_builder.slot.seal import seal_image
 from image_builder.slot.tree import working_folder
-from image_builder.target.elf import linker_of
 from tests.support import run_tool
 
 if TYPE_CHECKING:

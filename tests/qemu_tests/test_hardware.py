@@ -8,7 +8,6 @@ from pathlib import Path
 
 from qemu_tests.harness import command, hardware
 from qemu_tests.harness.accel import Accelerator
-from qemu_tests.harness.disk import BadSector, CutAt
 from qemu_tests.harness.firmware import Firmware
 from qemu_tests.harness.hardware import Hardware, Wires
 
@@ -21,7 +20,7 @@ def pairs(argv: list[str]) -> set[tuple[str, str]]:
 
 
 def test_the_machine_is_held_at_the_start_and_at_every_boot_boundary() -> None:
-    argv = hardware.bench_arguments(Wires(7, 8, 9))
+    argv = hardware.bench_arguments(Wires(7, 8, 9, 10))
     assert "-S" in argv
     assert ("-action", "reboot=shutdown,shutdown=pause") in pairs(argv)
     assert ("-chardev", "socket,id=monitor,fd=7") in pairs(argv)
@@ -30,19 +29,15 @@ def test_the_machine_is_held_at_the_start_and_at_every_boot_boundary() -> None:
     assert ("-device", "virtserialport,chardev=control,name=org.slotboot.control") in pairs(argv)
 
 
-def disk(*faults: CutAt | BadSector) -> dict[str, object]:
-    return {"node-name": "disk", "inject-error": [{"once": isinstance(fault, CutAt)} for fault in faults]}
-
-
-def test_the_machine_freezes_at_a_power_cut_but_is_told_of_a_bad_sector() -> None:
-    assert "werror=stop" in hardware.error_policy(disk(CutAt(1)))
-    assert "werror=report" in hardware.error_policy(disk(BadSector(1)))
-    assert "werror=report" in hardware.error_policy({"node-name": "disk"})
+def test_the_disk_is_behind_a_descriptor_and_its_errors_are_the_guests() -> None:
+    argv = hardware.disk_arguments(10, None)
+    assert json.loads(argv[1])["server"] == {"type": "fd", "str": "10"}
+    assert argv[3].endswith(",werror=report,rerror=report")
 
 
 def test_the_update_medium_cannot_be_written(tmp_path: Path) -> None:
     medium = tmp_path / "a, b.update"
-    argv = hardware.disk_arguments(disk(), hardware.update_blockdev(medium, "raw"))
+    argv = hardware.disk_arguments(10, hardware.update_blockdev(medium, "raw"))
     node = json.loads(argv[argv.index("-device") + 3])
     assert node == {
         "node-name": "update",

@@ -22,8 +22,8 @@ from qemu_tests.interactive.controls import Controls
 from qemu_tests.interactive.errors import NoTerminalError, SlotError
 from qemu_tests.interactive.session import Session
 from qemu_tests.interactive.terminal import Follower, Terminal
+from qemu_tests.report.recorded import RecordedMachine
 from qemu_tests.report.recorder import Recorder
-from qemu_tests.report.watched import WatchedMachine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ CTRL_A = "\x01"
 class Sitting:
     """A person at a terminal, and the session in a thread of its own."""
 
-    def __init__(self, machine: WatchedMachine, folder: Path, recorder: Recorder) -> None:
+    def __init__(self, machine: RecordedMachine, folder: Path, recorder: Recorder) -> None:
         self.machine, self._recorder = machine, recorder
         self._person, self._terminal = os.openpty()
         self._shown = ""
@@ -108,7 +108,7 @@ def sitting(
     accelerator, firmware = Accelerator("tcg", "", 0.4), Firmware(tmp_path / "CODE.fd", tmp_path / "VARS.fd")
     recorder = Recorder("by hand")
     lab = Lab(tmp_path, tmp_path, accelerator, firmware)
-    sitting = Sitting(WatchedMachine("m1", slot_image((1, 0, 1), (2, 3, 0)).path, lab, recorder), tmp_path, recorder)
+    sitting = Sitting(RecordedMachine("m1", slot_image((1, 0, 1), (2, 3, 0)).path, lab, recorder), tmp_path, recorder)
     yield sitting
     sitting.close()
 

@@ -21,6 +21,7 @@ from qemu_tests.errors import (
     WaitTimeoutError,
 )
 from qemu_tests.harness.control import Ready, Result
+from qemu_tests.harness.disk.machine_disk import MachineDisk
 from qemu_tests.harness.hardware import bench_arguments
 from qemu_tests.harness.power_cycle import Boundary, PowerCycle
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from qemu_tests.harness.hardware import Wires
+    from tests.support import SlotImage
 
 FAKE = Path(__file__).with_name("fake_qemu.py")
 SOON = 30.0
@@ -38,11 +40,12 @@ def fake(wires: Wires) -> list[str]:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., PowerCycle]]:
+def make(tmp_path: Path, slot_image: Callable[..., SlotImage]) -> Iterator[Callable[..., PowerCycle]]:
     made: list[PowerCycle] = []
 
     def make(command: Callable[[Wires], list[str]] = fake) -> PowerCycle:
-        made.append(PowerCycle("m1", command, tmp_path / "stderr", tmp_path / "m1.console.log"))
+        session = MachineDisk(slot_image((1, 0, 1)).path, tmp_path).power_on()
+        made.append(PowerCycle("m1", command, session, tmp_path / "stderr", tmp_path / "m1.console.log"))
         return made[-1]
 
     yield make
@@ -132,7 +135,7 @@ def test_every_wait_has_its_deadline(cycle: PowerCycle) -> None:
         cycle.run("hang", 0.01)
     with pytest.raises(WaitTimeoutError, match="no reboot"):
         cycle.wait_for_boundary(0.01)
-    with pytest.raises(WaitTimeoutError, match="no event BLOCK_IO_ERROR"):
+    with pytest.raises(WaitTimeoutError, match="no cut of the disk"):
         cycle.wait_for_freeze(0.01)
     with pytest.raises(ConsoleTimeoutError, match=r"    \| slotboot: booted slot=FAKE version=1"):
         cycle.wait_for_line("never", 0.01)

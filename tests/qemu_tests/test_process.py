@@ -43,7 +43,8 @@ STARTS_A_PROCESS = (
     "print(Process(sys.argv[2:], Path(sys.argv[1])).pid, flush=True); sys.stdin.read()"
 )
 SETS_THE_SIGNAL_TOO_LATE = """#!/bin/sh
-while grep -q "^PPid:.$PPID$" /proc/$$/status; do :; done
+# The sixth word is the parent's process id; PPID is another one already where the parent died before this shell began.
+while grep -q "^PPid:.$6$" /proc/$$/status; do :; done
 exec {setpriv} "$@"
 """
 

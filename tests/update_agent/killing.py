@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 # Everything that a run loads, so that a fork starts with the work at once.
 import bootselect.active
-import bootselect.cli.target
+import bootselect.slot_disk
 import gptlib.disk
 import gptlib.read.checks
 import gptlib.table.priorities

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bootselect.formats.update import LARGEST, Description, DescriptionError, parse_description
 from tests.support import COREOS_USR
 from tests.update_agent.updates import refusal, two_slots, updatectl
-from update_agent.description import LARGEST, Description, DescriptionError, parse_description
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,8 +163,8 @@ def grown(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "name", "message"),
     [
-        (pipe, "update.json", "it is no regular file"),
-        (folder_instead, "update.json", "it is no regular file"),
+        (pipe, "update.json", "it is not a regular file"),
+        (folder_instead, "update.json", "it is not a regular file"),
         (link_to_itself, "update.json", "Too many levels of symbolic links"),
         (lambda path: path.unlink(), "update.json", "No such file or directory"),
         (pipe, "slot.img", "it has 0 bytes, the description says 4"),
@@ -196,5 +196,5 @@ def test_an_image_that_is_exchanged_before_it_is_read_is_refused(update: Callabl
     with pytest.raises(MediumError, match="it has 8 bytes, the description says 4"), told.open_image():
         pass
     pipe(folder / "slot.img")
-    with pytest.raises(MediumError, match=r"slot\.img: no usable update: it is no regular file"), told.open_image():
+    with pytest.raises(MediumError, match=r"slot\.img: no usable update: it is not a regular file"), told.open_image():
         pass

@@ -1,6 +1,6 @@
 """Compiles modules to .pyc files that depend on nothing but their source and the interpreter.
 
-Reads a JSON list of [source file, .pyc to write, path that tracebacks shall show, optimization level] from standard input.
+Reads a JSON list of [source file, .pyc to write, path that tracebacks show, optimization level] from standard input.
 The .pyc files are of the unchecked-hash kind (PEP 552): no time stamp, and no look at a source when they are loaded.
 """
 

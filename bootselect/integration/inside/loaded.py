@@ -1,7 +1,7 @@
 """Prints which modules are loaded after importing some: a line "name<TAB>origin" each.
 
 The origin is a file, ``built-in``, ``frozen`` or nothing. Four arguments, each a list with an item a line: folders to put behind
-sys.path; modules that shall seem to be missing; modules that must be importable; names that may be modules. Nothing is
+sys.path; modules to be taken for missing; modules that must be importable; names that may be modules. Nothing is
 imported that is not asked for.
 """
 

@@ -82,7 +82,7 @@ def run(words: list[str]) -> Ran:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
-        patch.setattr("bootselect.cli.target.find_active", _unknown)
+        patch.setattr("bootselect.slot_disk.find_active", _unknown)
         if words[0] == "gptctl":
             code = gptctl(words[1:])
         else:

@@ -93,6 +93,7 @@ def test_attributes_are_at_the_bits_where_chromeos_and_uefi_put_them() -> None:
     assert bits.required
     assert bits.legacy_boot
     assert str(bits) == "priority=5 tries=10 successful=1"
+    assert bits.short == "5/10/1"
     assert repr(bits) == "Attributes(0x1a5000000000005)"
     assert Attributes(0).with_bits(REQUIRED | LEGACY_BOOT, on=True) == 5
     assert Attributes(5).with_bits(REQUIRED, on=False) == 4

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from image_builder.target.packages import TargetPackages
+    from image_builder.distribution.packages import TargetPackages
 
     Cpio = Callable[..., str]
 

@@ -13,7 +13,7 @@ from image_builder.cli import main
 from tests.support import run_tool
 
 if TYPE_CHECKING:
-    from image_builder.target.packages import TargetPackages
+    from image_builder.distribution.packages import TargetPackages
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 

@@ -10,17 +10,17 @@ import pytest
 
 from image_builder.boot.initramfs import DEFAULT_MODULES, build_initramfs
 from image_builder.cache import cache_root
+from image_builder.distribution.kernel import Kernel, target_kernel
+from image_builder.distribution.python import PythonTree, boot_python
 from image_builder.errors import KernelModuleError, MissingToolError, PackageContentError
 from image_builder.run import SystemRunner
-from image_builder.target.kernel import Kernel, target_kernel
-from image_builder.target.python import PythonTree, boot_python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
     from pathlib import Path
 
-    from image_builder.target.packages import TargetPackages
+    from image_builder.distribution.packages import TargetPackages
 
 CONF = {"policy": "gptprio", "slot-type": "coreos-usr", "fstype": "erofs", "on-nothing-bootable": "reboot"}
 

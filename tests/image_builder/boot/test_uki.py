@@ -15,7 +15,7 @@ from image_builder.run import SystemRunner
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from image_builder.target.packages import TargetPackages
+    from image_builder.distribution.packages import TargetPackages
 
 CMDLINE = "gpt panic=-1 oops=panic console=ttyS0"
 OS_RELEASE = 'ID=slotboot\nPRETTY_NAME="Slotboot Größe"\n'
@@ -111,7 +111,7 @@ def test_a_linux_program_in_place_of_the_stub_is_refused(
     runner: SystemRunner, target: TargetPackages, parts: dict[str, Path], tmp_path: Path
 ) -> None:
     busybox = target.package("busybox-static").root / "bin/busybox"
-    with pytest.raises(BadStubError, match="busybox: not a usable UEFI stub: it is no PE program"):
+    with pytest.raises(BadStubError, match="busybox: not a usable UEFI stub: it is not a PE program"):
         build(runner, tmp_path / "uki.efi", busybox, parts)
 
 

@@ -181,6 +181,20 @@ def test_an_update_is_the_same_whenever_it_is_built(update: Path, tmp_path: Path
         run_tool("cmp", update / name, tmp_path / name)
 
 
+def test_files_of_the_definition_and_of_the_command_line_are_in_the_slot(tmp_path: Path) -> None:
+    text = (EXAMPLES / "minimal.toml").read_text()
+    files = '[slot.files]\n"/etc/motd" = "motd"\n"/etc/issue" = "motd"\n\n[slot.os-release]'
+    (tmp_path / "own.toml").write_text(text.replace("[slot.os-release]", files))
+    (tmp_path / "motd").write_text("of the definition\n")
+    (tmp_path / "other").write_text("of the command line\n")
+    option = f"--file=/etc/issue={tmp_path}/other"
+    done = image_builder("artifacts", tmp_path / "own.toml", "-o", tmp_path / "out", option)
+    assert done.code == 0, done.err
+    root = extract(tmp_path / "out/minimal-1.slot", tmp_path / "root")
+    assert (root / "etc/motd").read_text() == "of the definition\n"
+    assert (root / "etc/issue").read_text() == "of the command line\n"
+
+
 def test_the_disk_of_coreos_is_as_its_article_shows_it(tmp_path: Path) -> None:
     assert image_builder("build", EXAMPLES / "coreos.toml", "-o", tmp_path).code == 0
     image = tmp_path / "coreos.raw"

@@ -96,6 +96,17 @@ def test_a_version_that_cannot_be(tmp_path: Path) -> None:
     assert_refused(result, "slot.version: is 'two words'; expected")
 
 
+def test_a_file_that_cannot_be_laid_over_the_slot(tmp_path: Path) -> None:
+    command: list[str | Path] = ["artifacts", MINIMAL, "-o", tmp_path / "out", "--file"]
+    assert_refused(
+        image_builder(*command, f"etc/x={MINIMAL}"), f"{MINIMAL}: slot.files: 'etc/x' is not a path in the slot"
+    )
+    assert not (tmp_path / "out").exists()
+    # That this is a folder only the tree shows.
+    assert_refused(image_builder(*command, f"/usr/bin={MINIMAL}"), "slot.files: /usr/bin is a folder of the slot; give")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_kernel_module_that_there_is_not(tmp_path: Path) -> None:
     path = changed(tmp_path, ('version = "1"', 'version = "1"\nmodules = ["xyzzy"]'))
     assert_refused(image_builder("artifacts", path, "-o", tmp_path / "out"), "kernel module xyzzy: ")
@@ -141,7 +152,7 @@ def test_showing_what_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["build"], ["build", "x"], ["bulid"], ["artifacts", "x", "-o", "y", "--behaviour", "odd"], ["show"]]
+    "argv", [["build"], ["build", "x"], ["bulid"], ["artifacts", "x", "-o", "y", "--file", "/etc/x"], ["show"]]
 )
 def test_wrong_usage_exits_2(argv: list[str]) -> None:
     assert image_builder(*argv).exit_code == 2

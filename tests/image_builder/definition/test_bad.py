@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,17 +60,17 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
     [
         # Keys and sections
         ('name = "test"', 'nmae = "test"', "image.name: is missing; expected a name of letters"),
-        ('name = "test"', 'name = "test"\nsede = "x"', "image.sede: is no setting; did you mean 'seed'?"),
+        ('name = "test"', 'name = "test"\nsede = "x"', "image.sede: is not a setting; did you mean 'seed'?"),
         (
             "[boot]",
             "[boot]\nxyzzy = 1",
-            "boot.xyzzy: is no setting; known are kind, cmdline, policy, on-nothing-bootable",
+            "boot.xyzzy: is not a setting; known are kind, cmdline, policy, on-nothing-bootable",
         ),
         ("[image]", "[imgae]", "image.name: is missing"),
-        ("[slot]", "[slots]", "slots: is no setting; did you mean 'slot'?"),
+        ("[slot]", "[slots]", "slots: is not a setting; did you mean 'slot'?"),
         ("[boot]", "[[boot]]", "boot: is a list; expected a table"),
-        ("[[partition]]", "[[partitions]]", "partitions: is no setting; did you mean 'partition'?"),
-        ('"EFI-SYSTEM"', '"EFI-SYSTEM"\nlable = "x"', "partition[1].lable: is no setting; did you mean 'label'?"),
+        ("[[partition]]", "[[partitions]]", "partitions: is not a setting; did you mean 'partition'?"),
+        ('"EFI-SYSTEM"', '"EFI-SYSTEM"\nlable = "x"', "partition[1].lable: is not a setting; did you mean 'label'?"),
         # Image
         ('name = "test"', 'name = ""', "image.name: is ''; expected a name"),
         ('name = "test"', 'name = "../test"', "image.name: is '../test'; expected a name"),
@@ -176,8 +177,68 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
         ),
         (
             'kind = "tiny"',
-            'kind = "tiny"\nbehaviour = "bad"',
-            "slot.behaviour: is 'bad'; expected 'good' or 'panic' or",
+            'kind = "tiny"\nfiles = "x"',
+            "slot.files: is 'x'; expected a table of paths in the slot and files",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."etc/x" = "test.toml"',
+            "slot.files: 'etc/x' is not a path in the slot; expected one that begins with '/'",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/etc/../x" = "test.toml"',
+            "slot.files: '/etc/../x' is not a path in the slot; expected one",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/etc/" = "test.toml"',
+            "slot.files: '/etc/' is not a path in the slot; expected one",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/" = "test.toml"',
+            "slot.files: '/' is not a path in the slot; expected one",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/a//b" = "test.toml"',
+            "slot.files: '/a//b' is not a path in the slot; expected one",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/a\\n" = "test.toml"',
+            "slot.files: '/a\\n' is not a path in the slot; expected one",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/etc/x" = 5',
+            "slot.files: '/etc/x' is 5; expected the path of a file",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/etc/x" = ""',
+            "slot.files: '/etc/x' is ''; expected the path of a file",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles.etc.x = "test.toml"',
+            "slot.files: 'etc' is not a path in the slot; expected one",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/etc/x" = "nothing"',
+            "slot.files: '/etc/x' is 'nothing'; expected the path of a file, and ",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/etc/x" = "."',
+            "slot.files: '/etc/x' is '.'; expected the path of a file, and ",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nfiles."/x" = "test.toml"\nfiles."/x/y" = "test.toml"',
+            "slot.files: '/x/y' lies below '/x', which is a file here; expected at most one",
         ),
         ('kind = "tiny"', 'kind = "tiny"\nfilesystem = "ext4"', "slot.filesystem: is 'ext4'; expected 'erofs'"),
         ('kind = "tiny"', 'kind = "tiny"\ntype = "esp"', "slot.type: is 'esp'; expected a GUID or one of coreos-usr"),
@@ -195,7 +256,7 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
         (
             'kind = "tiny"',
             'kind = "tiny"\nos-release.id = "x"',
-            "slot.os-release.id: is no field name of os-release(5)",
+            "slot.os-release.id: is not a field name of os-release(5)",
         ),
         (
             'kind = "tiny"',
@@ -246,20 +307,35 @@ def test_a_mistake_is_named_with_its_place_and_what_was_expected(
     assert any(word in found for word in ("expected", "did you mean", "known are", "set that instead", "at most"))
 
 
+def test_all_mistakes_in_the_files_of_a_slot_are_told_at_once(tmp_path: Path) -> None:
+    files = 'kind = "tiny"\nfiles."x" = "test.toml"\nfiles."/y" = "nothing"\nfiles."/z" = "/dev/null"\nfiles."/good" = "test.toml"'
+    found = refusal(tmp_path, GOOD.replace('kind = "tiny"', files)).removeprefix("slot.files: ").split("; '")
+    assert [part.lstrip("'").partition("'")[0] for part in found] == ["x", "/y", "/z"]
+    assert found[1].endswith("/nothing does not exist")
+    assert found[2].endswith("/dev/null is not a regular file")
+
+
+@pytest.mark.skipif(os.access("/etc/shadow", os.R_OK), reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch(mode=0)
+    found = refusal(tmp_path, GOOD.replace('kind = "tiny"', 'kind = "tiny"\nfiles."/x" = "secret"'))
+    assert found.endswith("/secret cannot be")
+
+
 def test_no_partitions_is_no_disk(tmp_path: Path) -> None:
     expected = "partition: there is none; expected at least one [[partition]]"
     assert refusal(tmp_path, 'image.name = "test"\n') == expected
 
 
 def test_what_is_no_toml_is_told_with_the_line(tmp_path: Path) -> None:
-    assert "is no TOML file" in refusal(tmp_path, '[image]\nname = "test\n')
+    assert "is not a TOML file" in refusal(tmp_path, '[image]\nname = "test\n')
     assert "line 2" in refusal(tmp_path, '[image]\nname = "test\n')
 
 
 def test_what_is_no_text_is_told(tmp_path: Path) -> None:
     path = tmp_path / "disk.raw"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DefinitionError, match=r"disk\.raw: is no TOML file"):
+    with pytest.raises(DefinitionError, match=r"disk\.raw: is not a TOML file"):
         load_definition(path)
 
 

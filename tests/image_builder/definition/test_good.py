@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from image_builder.definition.load import load_definition, parse_definition
+from image_builder.definition.model import SlotFile
 from image_builder.definition.override import with_slot
 from image_builder.errors import DefinitionError
 
@@ -135,7 +136,7 @@ def test_the_reference_shows_every_setting_and_the_defaults_that_it_names() -> N
         fields: dict[str, Any] = deepcopy(bare)
         table = fields[section]
         (table[1] if section == "partition" else table)["xyzzy"] = 1
-        with pytest.raises(DefinitionError, match="is no setting; known are ") as raised:
+        with pytest.raises(DefinitionError, match="is not a setting; known are ") as raised:
             parse_definition(Path("bare.toml"), fields)
         known = set(re.findall(r"[a-z-]+", str(raised.value).partition("known are ")[2]))
         tables = shown[section] if isinstance(shown[section], list) else [shown[section]]
@@ -144,29 +145,51 @@ def test_the_reference_shows_every_setting_and_the_defaults_that_it_names() -> N
     assert slot == load_definition(EXAMPLES / "reference.toml").slot
 
 
-def test_another_version_and_behaviour_can_be_asked_for() -> None:
+def test_the_files_of_a_slot_are_looked_for_beside_the_definition(tmp_path: Path) -> None:
+    (tmp_path / "motd").write_text("hello\n")
+    slot = {"kind": "tiny", "files": {"/etc/motd": "motd", "/usr/bin/tool": "/bin/sh"}}
+    partition = {"label": "A", "type": "coreos-usr", "size": "1M", "content": "slot"}
+    fields = {"image": {"name": "a"}, "slot": slot, "partition": [partition]}
+    read = parse_definition(tmp_path / "a.toml", fields).slot
+    assert read is not None
+    assert read.files == (SlotFile("/etc/motd", tmp_path / "motd"), SlotFile("/usr/bin/tool", Path("/bin/sh")))
+
+
+def test_another_version_and_further_files_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     definition = load_definition(EXAMPLES / "minimal.toml")
     assert with_slot(definition, None, None) is definition
-    changed = with_slot(definition, "2", "panic").slot
-    assert changed is not None
-    assert (changed.version, changed.behaviour) == ("2", "panic")
+    (tmp_path / "motd").write_text("hello\n")
+    monkeypatch.chdir(tmp_path)
+    changed = with_slot(definition, "2", {"/etc/motd": Path("motd")})
+    assert changed.slot is not None
+    assert (changed.slot.version, changed.slot.files) == ("2", (SlotFile("/etc/motd", Path("motd")),))
+    more = with_slot(changed, None, {"/etc/issue": Path("motd"), "/etc/motd": Path("/etc/passwd")}).slot
+    assert more is not None
+    assert more.files == (SlotFile("/etc/issue", Path("motd")), SlotFile("/etc/motd", Path("/etc/passwd")))
 
 
 @pytest.mark.parametrize(
-    ("version", "behaviour", "expected"),
+    ("version", "files", "expected"),
     [
         ("2 beta", None, "slot.version: is '2 beta'; expected"),
         ("", None, "slot.version: is ''; expected"),
-        (None, "lazy", "slot.behaviour: is 'lazy'; expected one of good, panic, init-exit, unhealthy, hang"),
+        (None, {"etc/x": Path("/etc/passwd")}, "slot.files: 'etc/x' is not a path in the slot; expected"),
+        (None, {"/etc/x": Path("/nothing")}, "slot.files: '/etc/x' is '/nothing'; expected the path of a file"),
     ],
 )
-def test_a_version_or_behaviour_that_cannot_be_is_refused(
-    version: str | None, behaviour: str | None, expected: str
+def test_a_version_or_file_that_cannot_be_is_refused(
+    version: str | None, files: dict[str, Path] | None, expected: str
 ) -> None:
     with pytest.raises(DefinitionError, match=re.escape(expected)):
-        with_slot(load_definition(EXAMPLES / "minimal.toml"), version, behaviour)
+        with_slot(load_definition(EXAMPLES / "minimal.toml"), version, files)
 
 
-def test_an_image_without_a_slot_has_no_version() -> None:
-    with pytest.raises(DefinitionError, match="slot: there is no such section"):
-        with_slot(parse_definition(Path("data.toml"), DATA_DISK), "2", None)
+@pytest.mark.parametrize(
+    ("version", "files", "what"),
+    [("2", None, "give a version to"), (None, {"/etc/x": Path("/etc/passwd")}, "lay files over")],
+)
+def test_an_image_without_a_slot_has_no_version_and_no_files(
+    version: str | None, files: dict[str, Path] | None, what: str
+) -> None:
+    with pytest.raises(DefinitionError, match=f"slot: there is no such section, so there is nothing to {what}"):
+        with_slot(parse_definition(Path("data.toml"), DATA_DISK), version, files)

@@ -10,7 +10,7 @@ import pytest
 
 from image_builder.definition.load import parse_definition
 from image_builder.disk.assemble import assemble
-from image_builder.disk.layout import Layout, plan_layout
+from image_builder.disk.partitioning import Partitioning, plan_partitions
 from image_builder.errors import OutputError, TooLargeError
 from tests.support import run_tool
 
@@ -21,9 +21,9 @@ PARTITIONS: list[dict[str, Any]] = [
 ]
 
 
-def layout(sector: int = 512) -> Layout:
+def partitioning(sector: int = 512) -> Partitioning:
     image = {"name": "disk", "sector-size": sector}
-    return plan_layout(parse_definition(Path("disk.toml"), {"image": image, "partition": PARTITIONS}))
+    return plan_partitions(parse_definition(Path("disk.toml"), {"image": image, "partition": PARTITIONS}))
 
 
 def content(path: Path, size: int) -> Path:
@@ -33,7 +33,7 @@ def content(path: Path, size: int) -> Path:
 
 def test_others_read_the_table_as_the_definition_says(tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
-    assemble(image, layout(), {})
+    assemble(image, partitioning(), {})
     table = json.loads(run_tool("sfdisk", "-J", image))["partitiontable"]
     one, slot = table["partitions"]
     assert (one["start"], one["size"], one["name"]) == (2048, 4096, "ONE")
@@ -50,13 +50,13 @@ def test_others_read_the_table_as_the_definition_says(tmp_path: Path) -> None:
 
 def test_contents_lie_where_the_table_says(tmp_path: Path) -> None:
     image, source = tmp_path / "disk.raw", content(tmp_path / "slot", 4 * MIB)
-    assemble(image, layout(), {5: source})
+    assemble(image, partitioning(), {5: source})
     assert image.read_bytes()[6144 * 512 : 6144 * 512 + 4 * MIB] == source.read_bytes()
 
 
 def test_a_disk_of_large_sectors_has_its_table_in_large_sectors(tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
-    assemble(image, layout(4096), {})
+    assemble(image, partitioning(4096), {})
     listing = run_tool("fdisk", "-b", "4096", "-l", image)
     assert "Disklabel type: gpt" in listing
     rows = [line.split()[1:4] for line in listing.splitlines() if line.startswith(f"{image}")]
@@ -67,7 +67,7 @@ def test_content_that_is_too_large_is_refused_with_both_sizes_and_leaves_the_old
     image = tmp_path / "disk.raw"
     image.write_text("old")
     with pytest.raises(TooLargeError) as raised:
-        assemble(image, layout(), {5: content(tmp_path / "slot", 5 * MIB)})
+        assemble(image, partitioning(), {5: content(tmp_path / "slot", 5 * MIB)})
     expected = f"{tmp_path}/slot: 5242880 bytes do not fit into partition USR-A of 4194304 bytes; make partition USR-A at least"
     assert str(raised.value).startswith(f"{expected} 5 MiB")
     assert image.read_text() == "old"
@@ -77,4 +77,4 @@ def test_content_that_is_too_large_is_refused_with_both_sizes_and_leaves_the_old
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"disk\.raw: cannot be written"):
-        assemble(tmp_path / "file" / "disk.raw", layout(), {})
+        assemble(tmp_path / "file" / "disk.raw", partitioning(), {})

@@ -15,20 +15,20 @@ from image_builder.progress import SilentProgress
 from tests.image_builder.erofs import extract
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from image_builder.distribution.packages import TargetPackages
     from image_builder.run import SystemRunner
-    from image_builder.target.packages import TargetPackages
 
 MINIMAL = Path(__file__).parents[3] / "examples/minimal.toml"
 
 
 @pytest.fixture(scope="session")
 def write_slot(runner: SystemRunner, target: TargetPackages) -> Callable[..., Path]:
-    """Write the slot of a version and behaviour to a path."""
+    """Write the slot of a version, with files laid over it, to a path."""
 
-    def write(path: Path, version: str = "1", behaviour: str = "good") -> Path:
-        definition = with_slot(load_definition(MINIMAL), version, behaviour)
+    def write(path: Path, version: str = "1", files: Mapping[str, Path] | None = None) -> Path:
+        definition = with_slot(load_definition(MINIMAL), version, files)
         Payloads(definition, runner, cache_root(), SilentProgress(), target).write_slot(path)
         return path
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootselect.decision import Decision
+from bootselect.formats.decision import DECISION_FOR_SHELLS, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ DECISION = Decision(
     priority=1,
     tries=0,
     successful=1,
-    reason='said "known to boot", {successful}',
+    reason='it is "known to boot", $(reboot) \'{successful}',
 )
 
 
@@ -40,19 +40,51 @@ def run_shell(root: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("field", "expected"),
-    [("label", "USR-A"), ("disk", "/dev/nvme0n1"), ("successful", "1"), ("partition", "3"), ("problem", "")],
+    [
+        ("LABEL", "USR-A"),
+        ("DISK", "/dev/nvme0n1"),
+        ("SUCCESSFUL", "1"),
+        ("PARTITION", "3"),
+        ("PROBLEM", ""),
+        ("REASON", DECISION.reason),
+    ],
 )
 def test_init_reads_what_the_selector_has_left(root: Path, tmp_path: Path, field: str, expected: str) -> None:
-    decision = tmp_path / "decision.json"
-    decision.write_text(DECISION.to_json())
+    decision = tmp_path / "decision"
+    decision.write_text(DECISION.to_shell())
     text = (SCRIPTS / "init").read_text()
-    function = text[text.index("decided() {") :].partition("\n}\n")[0] + "\n}\n"
-    function = function.replace("/run/bootselect/decision.json", str(decision))
-    done = run_shell(root, f"{function}decided {field}")
+    lines = text[text.index("LABEL=unknown") : text.index("slot=$LABEL")]
+    assert DECISION_FOR_SHELLS in lines
+    script = lines.replace(DECISION_FOR_SHELLS, str(decision)) + f'echo "${field}"'
+    done = run_shell(root, script)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{expected}\n", "")
-    assert run_shell(root, f"{function}decided xyzzy").returncode == 1
     decision.unlink()
-    assert run_shell(root, f"{function}decided {field}").returncode == 1
+    done = run_shell(root, script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "unknown\n" if field == "LABEL" else "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "printed"),
+    [
+        ("#!/bin/sh\necho started\n", 0o755, "started\n"),
+        ("#!/bin/sh\nexit 3\n", 0o755, "said: {start} failed with exit code 3\n"),
+        ("#!/bin/sh\necho started\n", 0o644, ""),
+        (None, 0, ""),
+    ],
+    ids=["runs", "fails", "is not executable", "is not there"],
+)
+def test_init_runs_what_is_to_be_started_and_goes_on(
+    root: Path, tmp_path: Path, text: str | None, mode: int, printed: str
+) -> None:
+    start, console = tmp_path / "start", tmp_path / "console"
+    if text is not None:
+        start.write_text(text)
+        start.chmod(mode)
+    lines = (SCRIPTS / "init").read_text().partition("start=/etc/slotboot/start\n")[2].partition("\n\n")[0]
+    assert lines
+    script = f'say() {{ echo "said: $*" >>{console}; }}\nstart={start}\n{lines}\necho went on >>{console}\n'
+    assert run_shell(root, script.replace("/dev/console", str(console))).returncode == 0
+    assert console.read_text() == f"{printed.format(start=start)}went on\n"
 
 
 class Host:

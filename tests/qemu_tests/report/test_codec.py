@@ -90,7 +90,7 @@ def changed(change: Callable[[Any], object]) -> str:
         (changed(lambda run: run.update(seconds=True)), "seconds: expected a number, found True"),
         (changed(lambda run: run.update(seconds=math.nan)), "seconds: expected a number, found nan"),
         (changed(lambda run: run.update(seconds=10**400)), "seconds: expected a number, found 1000"),
-        (changed(lambda run: run.update(seconds=-1)), "top: -1.0 is no number of seconds"),
+        (changed(lambda run: run.update(seconds=-1)), "top: -1.0 is not a number of seconds"),
         (changed(lambda run: run.update(notes="x")), "notes: expected a list, found 'x'"),
         (changed(lambda run: run["machines"].append(3)), "machines[2]: expected an object, found 3"),
         (
@@ -107,7 +107,7 @@ def changed(change: Callable[[Any], object]) -> str:
             changed(lambda run: run["machines"][0]["screenshots"][0].update(png="*")),
             "screenshots[0].png: expected base64",
         ),
-        (changed(lambda run: run["machines"][0]["screenshots"][0].update(png="R0lG")), "a screenshot is no PNG"),
+        (changed(lambda run: run["machines"][0]["screenshots"][0].update(png="R0lG")), "a screenshot is not a PNG"),
         (
             changed(lambda run: run["replays"][0]["writes"][0].update(states=[1])),
             "write 1 has 1 numbers of states for 3",

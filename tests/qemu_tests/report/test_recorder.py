@@ -12,15 +12,15 @@ import pytest
 from qemu_tests.errors import ImageError, MachineDiedError, UnexpectedBoundaryError
 from qemu_tests.harness import hardware
 from qemu_tests.harness.accel import Accelerator
-from qemu_tests.harness.disk import BadSector
+from qemu_tests.harness.disk.faults import BadSector
 from qemu_tests.harness.firmware import Firmware
 from qemu_tests.harness.lab import Lab
 from qemu_tests.report.model import Verdict
+from qemu_tests.report.recorded import RecordedLab
 from qemu_tests.report.recorder import HEAD, TAIL, Recorder, ReplayCounter, judged, merge
 from qemu_tests.report.tables import read_table, table_of
-from qemu_tests.report.watched import WatchedLab
 from qemu_tests.story import timeline as kinds
-from qemu_tests.story.retelling import retell
+from qemu_tests.story.reporting import report_to
 from qemu_tests.story.timeline import Timeline
 from tests.qemu_tests.report import sample
 
@@ -62,7 +62,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> 
         folder.mkdir()
     firmware = Firmware(tmp_path / "CODE.fd", variables)
     plain = Lab(tmp_path / "machines", tmp_path / "logs", Accelerator("tcg", "", 0.4), firmware)
-    return WatchedLab.over(plain, recorder)
+    return RecordedLab.over(plain, recorder)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_life_of_reboots_and_power_cuts(lab: Lab, image: Path, recorder: Recor
         assert f"version={version}" in boot.console
         assert f"boot {boot.number}: {boot.reason}" in boot.console
     assert [(event.kind, event.text) for event in found.events] == [
-        ("fault", "to come: BadSector(sector=7)"),
+        ("fault", "to come: BadSector(sector=7, operation='write')"),
         ("disk", "read by cgpt and sgdisk and gptlib"),
         ("power cut", "the power was cut"),
     ]
@@ -162,7 +162,7 @@ def test_a_boot_that_never_began_is_told_too(lab: Lab, image: Path, recorder: Re
 
 
 def test_the_words_of_a_story_go_to_what_the_machine_told(lab: Lab, image: Path, recorder: Recorder) -> None:
-    timeline = Timeline(retell(recorder))
+    timeline = Timeline(report_to(recorder))
     with lab.machine("m1", image) as machine:
         timeline.tell("m1", kinds.SCENE, "a scene")
         timeline.tell("m1", kinds.BOOT, "power on")
@@ -189,12 +189,12 @@ def test_the_words_of_a_story_go_to_what_the_machine_told(lab: Lab, image: Path,
 def test_a_slot_that_never_came_up_is_known_from_the_console(tmp_path: Path, recorder: Recorder) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"what was before")
-    lane = recorder.lane("m1")
-    lane.boot("try 1", log=log)
+    record = recorder.record("m1")
+    record.boot("try 1", log=log)
     with log.open("ab") as file:
         file.write(sample.console("USR-B").encode() + b"Kernel panic - not syncing: sysrq\r\n\xff")
-    lane.boot("try 2", log=log)
-    lane.finish()
+    record.boot("try 2", log=log)
+    record.finish()
     log.unlink()
     first, second = recorder.run().machines[0].boots
     assert (first.slot, first.version, first.outcome, first.ending) == ("USR-B", "3", "failed", "reboot")
@@ -205,10 +205,10 @@ def test_a_slot_that_never_came_up_is_known_from_the_console(tmp_path: Path, rec
 
 def test_of_an_endless_console_beginning_and_end_are_kept(tmp_path: Path, recorder: Recorder) -> None:
     log = tmp_path / "log"
-    lane = recorder.lane("m1")
-    lane.boot("power on", log=log)
+    record = recorder.record("m1")
+    record.boot("power on", log=log)
     log.write_bytes(b"first\n" + b"flood\n" * (2 << 20) + b"last\n")
-    lane.finish()
+    record.finish()
     console = recorder.run().machines[0].boots[0].console
     assert console.startswith("first\n")
     assert console.endswith("last\n")
@@ -239,11 +239,11 @@ def test_runs_of_several_processes_become_one_with_one_clock() -> None:
     runs = []
     for worker, late in enumerate((3.0, 0.0)):
         recorder = Recorder(f"w{worker}", ["tcg"], clock=clock, now=lambda late=late: began + timedelta(seconds=late))  # type: ignore[misc]
-        lane = recorder.lane(f"m{worker}")
-        lane.boot("power on")
-        lane.up("USR-A")
-        lane.tell("note", "x")
-        lane.finish()
+        record = recorder.record(f"m{worker}")
+        record.boot("power on")
+        record.up("USR-A")
+        record.tell("note", "x")
+        record.finish()
         runs.append(recorder.take())
     run = merge("all", runs)
     assert (run.began, run.seconds, run.notes) == ("2026-11-25T18:00:00.000000+00:00", 3.0, ("tcg",))

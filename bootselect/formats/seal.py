@@ -1,0 +1,60 @@
+"""The seal of a slot image: what dm-verity needs to check it, in the 4 KiB block behind the file system.
+
+A sealed image is the file system, the seal, and the hash tree of ``veritysetup format`` (superblock included), each starting on a
+4 KiB boundary. The end of the file system is where its own superblock says, so a seal is found in a partition of any size.
+It shows that an image is complete and unchanged; it does not say who made it.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from gptlib._record import Record
+
+BLOCK = 4096
+MAGIC = b"SLOTSEAL"
+_SEAL = Struct("<8sLLQQ32s32s")  # magic, version, salt bytes, data blocks, first hash block, root hash, salt
+_VERSION = 1
+_EROFS_MAGIC, _SQUASHFS_MAGIC = 0xE0F5E1E2, 0x73717368
+
+
+class Seal(Record):
+    """``data_blocks`` 4 KiB blocks are covered; the hash tree begins at block ``hash_start``. SHA-256 throughout."""
+
+    data_blocks: int
+    hash_start: int
+    root_hash: bytes
+    salt: bytes
+
+
+def filesystem_bytes(head: bytes) -> int:
+    """Size of the file system whose first 4 KiB are ``head``; 0 for one that is neither erofs nor squashfs.
+
+    erofs: blocks at 36 and block size bits at 12 of the superblock at 1024 (fs/erofs/erofs_fs.h). squashfs: bytes used at 40.
+    """
+    if int.from_bytes(head[1024:1028], "little") == _EROFS_MAGIC:
+        return int.from_bytes(head[1060:1064], "little") << head[1036]
+    if int.from_bytes(head[:4], "little") == _SQUASHFS_MAGIC:
+        return int.from_bytes(head[40:48], "little")
+    return 0
+
+
+def seal_offset(head: bytes) -> int:
+    """Where the seal of an image with this first block stands, in bytes; 0 where no file system is recognised."""
+    return -(-filesystem_bytes(head) // BLOCK) * BLOCK
+
+
+def encode_seal(seal: Seal) -> bytes:
+    """The block."""
+    fields = _SEAL.pack(
+        MAGIC, _VERSION, len(seal.salt), seal.data_blocks, seal.hash_start, seal.root_hash, seal.salt.ljust(32, b"\0")
+    )
+    return fields.ljust(BLOCK, b"\0")
+
+
+def decode_seal(block: bytes) -> Seal | None:
+    """The seal in a block, or None when it is not one of a version that is known."""
+    magic, version, salt_bytes, data_blocks, hash_start, root_hash, salt = _SEAL.unpack_from(block)
+    if magic != MAGIC or version != _VERSION or salt_bytes > len(salt):
+        return None
+    return Seal(data_blocks, hash_start, root_hash, salt[:salt_bytes])

@@ -1,0 +1,10 @@
+"""Files of a slot that others look for, relative to its root."""
+
+from __future__ import annotations
+
+KERNEL, INITRAMFS, CMDLINE = "usr/lib/slotboot/vmlinuz", "usr/lib/slotboot/initramfs", "usr/lib/slotboot/cmdline"
+"""The slot's own kernel, its initramfs and its command line, for ``hand-over=kexec``."""
+OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
+"""os-release(5): the first that there is counts."""
+INIT = ("sbin/init", "usr/sbin/init", "usr/lib/systemd/systemd")
+"""What may be started as PID 1: one of them has to be there."""

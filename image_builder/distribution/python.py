@@ -1,0 +1,167 @@
+"""The target's Python with the modules that our programs import, ready to be copied into an image.
+
+The modules are those that the target's own interpreter loads when it imports the programs, and the ones that our functions
+import when they run. They are shipped compiled, without source: importing sources costs nine times as much.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootselect.integration.closure import import_closure
+from bootselect.integration.interpreter import Compilation
+from bootselect.integration.needs import ENTRY_POINTS, NOT_SHIPPED, OPTIMIZATION, PACKAGES
+from image_builder.cache import publish_folder
+from image_builder.distribution.elf import library_closure
+from image_builder.distribution.interpreter import TargetInterpreter
+from image_builder.distribution.sources import copy_files, digest_of, our_files
+from image_builder.errors import PackageContentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from image_builder.distribution.packages import TargetPackages
+    from image_builder.run import Runner
+
+_PROGRAM = "usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class PythonTree:
+    """An interpreter with its modules and libraries, in a folder of the cache that has the shape of a root: read it only.
+
+    ``/usr/bin/python3 -I -S -B`` finds all modules in /usr/lib/python3.x. ``modules`` are the names of those that were loaded
+    to find out; ``identity`` changes whenever the content does.
+    """
+
+    root: Path
+    modules: tuple[str, ...]
+    identity: str
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    name: str
+    ours: tuple[str, ...]
+    """Packages of ours."""
+    entries: tuple[str, ...]
+    """Modules to start from; none: all of ``ours``."""
+    third_party: tuple[str, ...]
+    level: int
+    """Optimization: 2 drops docstrings, which the command lines need for their help."""
+
+
+_BOOT = _Recipe("boot", PACKAGES, ENTRY_POINTS, (), OPTIMIZATION)
+_SLOT = _Recipe("slot", ("bootselect", "gptlib", "update_agent"), (), ("click", "construct", "crcmod"), 0)
+
+
+def boot_python(runner: Runner, packages: TargetPackages, cache: Path) -> PythonTree:
+    """For the initramfs: what the selector and the rescue shell's ``bootselect`` import, and no more.
+
+    Raises ClosureError, LibraryError, PackageContentError, and what ``TargetPackages.packages`` raises.
+    """
+    return _python(runner, packages, cache, _BOOT)
+
+
+def slot_python(runner: Runner, packages: TargetPackages, cache: Path) -> PythonTree:
+    """For a slot: our packages for machines, click, construct, crcmod and the minimal standard library, each whole.
+
+    What else they import comes along. Errors as ``boot_python``.
+    """
+    return _python(runner, packages, cache, _SLOT)
+
+
+def _python(runner: Runner, packages: TargetPackages, cache: Path, recipe: _Recipe) -> PythonTree:
+    version = packages.python_version()
+    names = [
+        *(f"python{version}-minimal", f"libpython{version}-minimal", f"libpython{version}-stdlib"),
+        *("libc6", "zlib1g", "libexpat1", "libffi8", "python3-crcmod", "python3-construct", "python3-click"),
+    ]
+    minimal = packages.package(f"libpython{version}-minimal").root
+    with tempfile.TemporaryDirectory(prefix="slotboot-") as staging:
+        # What is hashed is what is compiled, even when somebody is editing the originals.
+        ours = copy_files(our_files(recipe.ours), Path(staging))
+        builder = our_files(["image_builder.distribution"])
+        identities = [package.identity for package in packages.packages(names)]
+        identity = digest_of({**ours, **builder}, recipe.name, *identities)
+
+        def fill(folder: Path) -> None:
+            interpreter = TargetInterpreter(runner, packages.tree(names), f"usr/bin/python{version}", version)
+            loaded, files = _modules(interpreter, recipe, Path(staging), minimal)
+            _assemble(runner, interpreter, recipe.level, files, folder / "root")
+            _try(TargetInterpreter(runner, folder / "root", _PROGRAM, version), loaded)
+            (folder / "modules.json").write_text(json.dumps(loaded))
+
+        folder = publish_folder(cache / "python" / f"{recipe.name}-{identity}", fill)
+    return PythonTree(folder / "root", tuple(json.loads((folder / "modules.json").read_text())), identity)
+
+
+def _modules(
+    interpreter: TargetInterpreter, recipe: _Recipe, ours: Path, minimal: Path
+) -> tuple[tuple[str, ...], dict[str, Path]]:
+    """The names of the modules that are loaded, and all files that go into the folder of modules."""
+    foreign = interpreter.root / "usr/lib/python3/dist-packages"
+    files: dict[str, Path] = {}
+    if not recipe.entries:
+        files = _files_below(minimal / interpreter.standard_library.relative_to(interpreter.root), "*.py")
+        for package in recipe.third_party:
+            files |= {f"{package}/{name}": file for name, file in _files_below(foreign / package, "*").items()}
+        files |= _files_below(ours, "*")
+    entries = recipe.entries or tuple(sorted(_module_name(name) for name in _files_below(ours, "*.py")))
+    closure = import_closure(
+        interpreter, entries, ours=recipe.ours, folders=[ours, foreign], optional=recipe.third_party
+    )
+    return closure.loaded, {**files, **closure.files}
+
+
+def _files_below(folder: Path, pattern: str) -> dict[str, Path]:
+    found = {str(file.relative_to(folder)): file for file in sorted(folder.rglob(pattern)) if file.is_file()}
+    if not found:
+        raise PackageContentError(folder, "there are no modules here")
+    return found
+
+
+def _module_name(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _assemble(
+    runner: Runner, interpreter: TargetInterpreter, level: int, modules: Mapping[str, Path], root: Path
+) -> None:
+    library = root / interpreter.standard_library.relative_to(interpreter.root)
+    (library / interpreter.extensions.name).mkdir(parents=True)
+    copy_files({name: file for name, file in modules.items() if file.suffix != ".py"}, library)
+    compilations = [
+        Compilation(file, library / f"{name}c", f"/{library.relative_to(root)}/{name}", level)
+        for name, file in sorted(modules.items())
+        if file.suffix == ".py"
+    ]
+    for folder in {compilation.target.parent for compilation in compilations}:
+        folder.mkdir(parents=True, exist_ok=True)
+    interpreter.compile(compilations)
+    programs = {_PROGRAM: interpreter.program, interpreter.linker[1:]: interpreter.linker_file()}
+    copy_files(programs, root)
+    extensions = [file for file in modules.values() if file.suffix == ".so"]
+    libraries = library_closure(runner, [interpreter.program, *extensions], interpreter.library_folders())
+    linker = Path(interpreter.linker).name
+    copy_files({_library_place(file): file for file in libraries if file.name != linker}, root)
+    for path in root.rglob("*"):
+        runs = path.is_dir() or str(path.relative_to(root)) in programs
+        path.chmod(0o755 if runs else 0o644)  # whatever the umask is
+
+
+def _library_place(file: Path) -> str:
+    folder = file.parent.name
+    return f"usr/lib/{folder}/{file.name}" if "-linux-" in folder else f"usr/lib/{file.name}"
+
+
+def _try(interpreter: TargetInterpreter, modules: Sequence[str]) -> None:
+    """Import all of it once more, now from the finished tree alone."""
+    loaded = interpreter.loaded_by(modules, missing=NOT_SHIPPED)
+    for name, origin in loaded.items():
+        if Path(origin).is_absolute() and not Path(origin).is_relative_to(interpreter.root):
+            raise PackageContentError(Path(origin), f"module {name} was loaded from outside the image's Python")

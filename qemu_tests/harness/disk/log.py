@@ -1,0 +1,80 @@
+"""The log of all writes and flushes of a machine's disks, in the order in which the disks got them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """``length`` bytes written at ``offset`` of a disk. ``at`` is where the log keeps them; ``number`` counts all entries."""
+
+    number: int
+    disk: str
+    offset: int
+    length: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Everything that was written to the disk before is on stable storage."""
+
+    number: int
+    disk: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What happened between the writes: power on, power cut, reboot."""
+
+    number: int
+    text: str
+
+
+Entry = Write | Flush | Mark
+
+
+class WriteLog:
+    """Entries in memory, their data in a file. Several disks of one machine may write to it at once."""
+
+    def __init__(self, path: Path) -> None:
+        """``path`` takes the data; it is made or emptied. Raises OSError."""
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        weakref.finalize(self, os.close, self._fd)
+        self._end = 0
+        self._lock = threading.Lock()
+        self.entries: list[Entry] = []
+
+    def write(self, disk: str, offset: int, data: bytes | memoryview) -> Write:
+        """Log a write. Raises OSError."""
+        with self._lock:
+            entry = Write(len(self.entries), disk, offset, len(data), self._end)
+            view, at = memoryview(data), self._end
+            while view:
+                done = os.pwrite(self._fd, view, at)
+                at, view = at + done, view[done:]
+            self._end = at
+            self.entries.append(entry)
+            return entry
+
+    def flush(self, disk: str) -> None:
+        """Log a flush."""
+        with self._lock:
+            self.entries.append(Flush(len(self.entries), disk))
+
+    def mark(self, text: str) -> None:
+        """Log what happened."""
+        with self._lock:
+            self.entries.append(Mark(len(self.entries), text))
+
+    def data(self, write: Write, start: int = 0, length: int | None = None) -> bytes:
+        """The bytes of a write, or ``length`` of them from ``start`` on. Raises OSError."""
+        return os.pread(self._fd, write.length - start if length is None else length, write.at + start)

@@ -1,0 +1,115 @@
+"""From the log of a disk to the states that a power cut can leave. Pure.
+
+Between two flushes a drive may have put any of the writes on its medium, and a request in part. Of an epoch of few writes every
+subset is a state; of more, every prefix, each write dropped, each alone, and a seeded sample. Each request is also torn: its
+first sector, its first half, all but its last sector.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from qemu_tests.harness.disk.log import Flush, Mark, Write
+from qemu_tests.harness.disk.losses import Piece, whole
+from qemu_tests.harness.disk.overlay import SECTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from qemu_tests.harness.disk.log import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The writes between two flushes. ``number`` counts from 1; ``ending`` is the entry that ends it."""
+
+    number: int
+    writes: tuple[Write, ...]
+    ending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """One state: everything before the epoch is on the medium, and these pieces of it. ``kind`` says which choice that was."""
+
+    epoch: Epoch
+    kind: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How many states of an epoch: all subsets of up to ``subsets`` writes, else ``others`` drawn with ``seed``."""
+
+    subsets: int = 6
+    others: int = 16
+    seed: int = 1
+
+
+def epochs_of(entries: Iterable[Entry], disk: str) -> Iterator[Epoch]:
+    """The epochs of one disk, empty ones left out. Power on and power off end one, as the machine was not cut there."""
+    writes: list[Write] = []
+    number = 0
+    last = -1
+    for entry in entries:
+        last = entry.number
+        if isinstance(entry, Write):
+            if entry.disk == disk:
+                writes.append(entry)
+        elif writes and (isinstance(entry, Mark) or (isinstance(entry, Flush) and entry.disk == disk)):
+            number += 1
+            yield Epoch(number, tuple(writes), entry.number)
+            writes = []
+    if writes:
+        yield Epoch(number + 1, tuple(writes), last + 1)
+
+
+def crashes_in(epoch: Epoch, sample: Sample) -> Iterator[Crash]:
+    """The states within an epoch, each once, the one before its first write and the one after its last one included."""
+    seen: set[tuple[Piece, ...]] = set()
+    for kind, pieces in _choices(epoch, sample):
+        if pieces not in seen:
+            seen.add(pieces)
+            yield Crash(epoch, kind, pieces)
+
+
+def _choices(epoch: Epoch, sample: Sample) -> Iterator[tuple[str, tuple[Piece, ...]]]:
+    writes = epoch.writes
+    kinds = _all_subsets(writes) if len(writes) <= sample.subsets else _sampled(writes, epoch, sample)
+    for kind, kept in kinds:
+        yield kind, tuple(whole(write) for write in kept)
+    for at, write in enumerate(writes):
+        before = tuple(whole(other) for other in writes[:at])
+        after = tuple(whole(other) for other in writes[at + 1 :])
+        for start, length in torn_parts(write):
+            piece = Piece(write, start, length)
+            yield "torn", (*before, piece)
+            yield "torn", (*before, piece, *after)
+
+
+def _all_subsets(writes: Sequence[Write]) -> Iterator[tuple[str, tuple[Write, ...]]]:
+    for count in range(len(writes) + 1):
+        for kept in combinations(writes, count):
+            yield ("prefix" if kept == tuple(writes[:count]) else "subset"), kept
+
+
+def _sampled(writes: Sequence[Write], epoch: Epoch, sample: Sample) -> Iterator[tuple[str, tuple[Write, ...]]]:
+    for at in range(len(writes) + 1):
+        yield "prefix", tuple(writes[:at])
+    for at in range(len(writes)):
+        yield "dropped", (*writes[:at], *writes[at + 1 :])
+        yield "alone", (writes[at],)
+    chance = random.Random(f"{sample.seed} {epoch.number}")  # noqa: S311  # repeatable, not secret
+    for _ in range(sample.others):
+        share = chance.random()
+        yield "subset", tuple(write for write in writes if chance.random() < share)
+
+
+def torn_parts(write: Write) -> list[tuple[int, int]]:
+    """(start, length) in bytes of the parts of a request that are looked at on their own; none of a single sector."""
+    sectors = write.length // SECTOR
+    ends = sorted({1, sectors // 2, sectors - 1} - {0}) if sectors > 1 else []
+    return [(0, end * SECTOR) for end in ends]

@@ -1,0 +1,173 @@
+"""Packages of the target come from apt's lists, stay as they are, and are never installed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from image_builder.distribution.packages import TargetPackages
+from image_builder.errors import (
+    DownloadError,
+    MissingPackageError,
+    MissingToolError,
+    NoPackageListsError,
+)
+from image_builder.run import SystemRunner
+from tests.image_builder.distribution.repository import KERNEL, STANDARD, Repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class NoPrograms(SystemRunner):
+    """A machine without any program."""
+
+    def __init__(self) -> None:
+        super().__init__({"PATH": "/nonexistent"})
+
+    def tool(self, name: str) -> str:
+        raise MissingToolError(name, name)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Repository:
+    repository = Repository(tmp_path / "source")
+    repository.add_standard()
+    repository.update()
+    return repository
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def test_all_that_images_need_is_fetched_together_and_unpacked(source: Repository, cache: Path) -> None:
+    packages = TargetPackages(source.runner(), cache)
+    libc = packages.package("libc6")
+    assert (libc.identity, libc.version) == ("libc6_1.0_amd64", "1.0")
+    assert (libc.root / "usr/share/libc6").read_text() == "1.0"
+    unpacked = {path.name for path in libc.root.parent.iterdir() if not path.name.startswith(".")}
+    assert unpacked == {f"{name}_1.0_amd64" for name in STANDARD}
+
+
+def test_with_a_filled_cache_neither_apt_nor_network_is_needed(source: Repository, cache: Path) -> None:
+    before = TargetPackages(source.runner(), cache)
+    assert before.packages(before.standard())
+    after = TargetPackages(NoPrograms(), cache)
+    assert after.packages(after.standard()) == before.packages(before.standard())
+
+
+def test_the_kernel_and_the_interpreter_are_the_distribution_s_own_choice(source: Repository, cache: Path) -> None:
+    packages = TargetPackages(source.runner(), cache)
+    assert packages.kernel_name() == KERNEL
+    assert packages.python_version() == "3.11"
+
+
+def test_a_version_stays_until_a_refresh_is_asked_for(source: Repository, cache: Path) -> None:
+    assert TargetPackages(source.runner(), cache).package("libc6").version == "1.0"
+    source.add("libc6", "1:1.1")
+    source.update()
+    assert TargetPackages(source.runner(), cache).package("libc6").version == "1.0"
+    assert TargetPackages(source.runner(), cache, refresh=True).package("libc6").version == "1:1.1"
+    assert TargetPackages(NoPrograms(), cache).package("libc6").version == "1:1.1"
+
+
+def test_a_refresh_downloads_only_what_is_new(source: Repository, cache: Path) -> None:
+    TargetPackages(source.runner(), cache).package("libc6")
+    for archive in source.pool.glob("*.deb"):
+        archive.unlink()
+    source.add("zlib1g", "1.1")
+    source.update()
+    packages = TargetPackages(source.runner(), cache, refresh=True)
+    assert [package.version for package in packages.packages(["libc6", "zlib1g"])] == ["1.0", "1.1"]
+
+
+def test_no_colon_of_a_version_gets_into_a_path(source: Repository, cache: Path) -> None:
+    source.add("busybox-static", "1:1.35+b1")
+    source.update()
+    root = TargetPackages(source.runner(), cache).package("busybox-static").root
+    assert root.is_dir()
+    assert ":" not in str(root.relative_to(cache))
+
+
+def test_a_tree_holds_several_packages_at_once(source: Repository, cache: Path) -> None:
+    packages = TargetPackages(source.runner(), cache)
+    tree = packages.tree(["libc6", "zlib1g"])
+    assert sorted(path.name for path in (tree / "usr/share").iterdir()) == ["libc6", "zlib1g"]
+    assert packages.tree(["zlib1g", "libc6"]) == tree
+    assert packages.tree(["libc6"]) != tree
+
+
+def test_an_unknown_package_is_named_and_the_cache_stays_usable(source: Repository, cache: Path) -> None:
+    packages = TargetPackages(source.runner(), cache)
+    with pytest.raises(MissingPackageError, match="package no-such-package: Unable to locate") as caught:
+        packages.package("no-such-package")
+    assert "\n" not in str(caught.value)
+    assert packages.package("libc6").version == "1.0"
+
+
+def test_a_distribution_without_our_kernel_is_told(source: Repository, cache: Path) -> None:
+    source.add("linux-image-cloud-amd64", depends="something-else")
+    source.update()
+    with pytest.raises(
+        MissingPackageError, match=r"linux-image-cloud-amd64: it depends on no package like .* 'something-else'"
+    ):
+        TargetPackages(source.runner(), cache).package("libc6")
+
+
+def test_a_machine_without_package_lists_is_told_to_fetch_them(tmp_path: Path, cache: Path) -> None:
+    empty = Repository(tmp_path / "source")
+    with pytest.raises(NoPackageListsError, match=r"apt has no package lists, .* run 'apt-get update' as root"):
+        TargetPackages(empty.runner(), cache).package("libc6")
+
+
+def test_a_download_that_fails_leaves_the_cache_as_it_was(source: Repository, cache: Path) -> None:
+    (source.pool / f"{KERNEL}_1.0_amd64.deb").unlink()
+    with pytest.raises(DownloadError, match=f"cannot download .* more packages: .*{KERNEL}") as caught:
+        TargetPackages(source.runner(), cache).package("libc6")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in cache.rglob("*") if "libc6" in path.name or path.suffix == ".deb"] == []
+
+
+def test_a_damaged_download_is_refused_by_apt(source: Repository, cache: Path) -> None:
+    archive = source.pool / "libc6_1.0_amd64.deb"
+    archive.write_bytes(archive.read_bytes()[:-1] + b"?")
+    with pytest.raises(DownloadError, match=r"libc6_1.0_amd64.deb .*Hash Sum mismatch"):
+        TargetPackages(source.runner(), cache).package("libc6")
+    assert not (cache / "target/amd64/packages/libc6_1.0_amd64").exists()
+
+
+def test_a_machine_without_apt_is_told_which_tool_is_missing(cache: Path) -> None:
+    with pytest.raises(MissingToolError, match="apt-cache: not found"):
+        TargetPackages(NoPrograms(), cache).package("libc6")
+
+
+def test_two_builders_at_once_share_one_download(source: Repository, cache: Path) -> None:
+    found = []
+    builders = [
+        threading.Thread(target=lambda: found.append(TargetPackages(source.runner(), cache).package("libc6")))
+        for _ in range(3)
+    ]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join(60)
+    assert len(found) == 3
+    assert len(set(found)) == 1
+
+
+def test_a_kernel_that_left_the_cache_and_the_archive_is_replaced_by_the_new_one(
+    source: Repository, cache: Path
+) -> None:
+    packages = TargetPackages(source.runner(), cache)
+    gone = packages.package(packages.kernel_name()).root
+    gone.rename(gone.with_name("gone"))
+    newer = KERNEL.replace("-9-", "-10-")
+    source.add(newer)
+    source.add("linux-image-cloud-amd64", "1.1", depends=newer)
+    source.update()
+    packages = TargetPackages(source.runner(), cache)
+    assert packages.package(packages.kernel_name()).name == newer

@@ -1,0 +1,232 @@
+"""All states of an update on a disk that logs: none is lost as the code is; each mutant of it is found."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bootselect.policy import GPTPRIO
+from bootselect.selection import select
+from bootselect.slots import slot_type
+from bootselect.verbs import arm, mark_good
+from gptlib import Disk
+from qemu_tests.harness.disk.losses import AllLost
+from qemu_tests.harness.disk.machine_disk import MachineDisk
+from qemu_tests.harness.disk.overlay import RawImage
+from qemu_tests.replay.contents import Version
+from qemu_tests.replay.crashes import Sample, crashes_in, epochs_of
+from qemu_tests.replay.explore import Exploration, Place, explore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from gptlib import Table
+    from qemu_tests.harness.disk.session import Session
+    from tests.support import SlotImage
+
+CHUNK = 8192
+SLOTS = slot_type("coreos-usr")
+
+
+class SessionDevice:
+    """A machine's disk as gptlib wants one. ``flushes``: whether a flush is passed on."""
+
+    sector_size: int | None = 512
+
+    def __init__(self, session: Session, *, flushes: bool) -> None:
+        self.path, self.size, self._session, self._flushes = "machine", session.size, session, flushes
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._session.read(offset, length)
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        self._session.write(offset, data)
+
+    def flush(self) -> None:
+        if self._flushes:
+            self._session.flush()
+
+    def extend(self, size: int) -> None:
+        raise TypeError(size)
+
+    def close(self) -> None:
+        pass
+
+
+class Flow:
+    """An update as the agent and the selector do it, step by step; what a mutant does otherwise is a method of it."""
+
+    def __init__(self, disk: MachineDisk, update: bytes, number: int) -> None:
+        self.disk, self.update, self.number = disk, update, number
+        self.session = disk.power_on()
+
+    def open(self) -> Disk:
+        return Disk(SessionDevice(self.session, flushes=True), writable=True)
+
+    def change(self, verb: Callable[[Table], Table]) -> None:
+        with self.open() as disk:
+            disk.write(verb(disk.table()))
+
+    def clear(self) -> None:
+        def cleared(table: Table) -> Table:
+            attributes = table.partition(self.number).attributes
+            return table.with_attributes(self.number, attributes.with_slot(priority=0, tries=0, successful=False))
+
+        self.change(cleared)
+
+    def write_slot(self) -> None:
+        with self.open() as disk:
+            start = disk.table().partition(self.number).first_lba * 512
+        for at in range(0, len(self.update), CHUNK):
+            self.session.write(start + at, self.update[at : at + CHUNK])
+
+    def flush_slot(self) -> None:
+        self.session.flush()
+
+    def arm(self) -> None:
+        self.change(lambda table: arm(table, SLOTS, self.number, tries=3))
+
+    def select(self) -> None:
+        with self.open() as disk:
+            assert select(disk, GPTPRIO, SLOTS).number == self.number
+
+    def mark_good(self) -> None:
+        self.change(lambda table: mark_good(table, self.number))
+
+    def play(self) -> None:
+        for step in (self.clear, self.write_slot, self.flush_slot, self.arm, self.select, self.mark_good):
+            step()
+        self.disk.power_off(AllLost())
+
+
+class WithoutFlushes(Flow):
+    """``flush`` does nothing."""
+
+    def open(self) -> Disk:
+        return Disk(SessionDevice(self.session, flushes=False), writable=True)
+
+
+class FlushedInTheEnd(WithoutFlushes):
+    """The flushes of a write of the table are one, after all of it."""
+
+    def change(self, verb: Callable[[Table], Table]) -> None:
+        super().change(verb)
+        self.session.flush()
+
+
+class SlotNotFlushed(Flow):
+    """No flush of its own between the slot and the arm.
+
+    No mutant: the first flush of the arm, before anything of the primary is written, is one of the whole disk.
+    """
+
+    def flush_slot(self) -> None:
+        pass
+
+
+class NotCleared(Flow):
+    """The slot that is written can still be booted meanwhile."""
+
+    def clear(self) -> None:
+        pass
+
+
+class ArmedFirst(Flow):
+    """Armed, then written."""
+
+    def play(self) -> None:
+        for step in (self.clear, self.arm, self.write_slot, self.flush_slot, self.select, self.mark_good):
+            step()
+        self.disk.power_off(AllLost())
+
+
+@pytest.fixture
+def image(slot_image: Callable[..., SlotImage]) -> SlotImage:
+    """A is proved, B is an older version that is proved as well."""
+    return slot_image((2, 0, 1), (1, 0, 1))
+
+
+@pytest.fixture
+def play(image: SlotImage, tmp_path: Path) -> Iterator[Callable[[type[Flow]], Exploration]]:
+    update = bytes(range(256)) * 256
+    (tmp_path / "update").write_bytes(update)
+
+    def play(kind: type[Flow]) -> Exploration:
+        disk = MachineDisk(image.path, tmp_path)
+        with Disk.open(image.path) as file:
+            table = file.table()
+        places = []
+        for number in (3, 4):
+            partition = table.partition(number)
+            offset, length = partition.first_lba * 512, partition.sectors * 512
+            built = tmp_path / f"built-{number}"
+            built.write_bytes(disk.read(offset, length))
+            versions = [
+                Version("as built", RawImage(built), length),
+                Version("update", RawImage(tmp_path / "update"), len(update)),
+            ]
+            places.append(Place(number, offset, length, versions))
+        kind(disk, update, 4).play()
+        return explore(disk.recording(), places, tmp_path, Sample(subsets=6, others=20))
+
+    yield play
+
+
+def test_no_state_of_an_update_is_lost(play: Callable[[type[Flow]], Exploration]) -> None:
+    found = play(Flow)
+    assert found.failures == ()
+    assert found.failed == 0
+    # Six steps of which four write a table in three epochs, and the slot.
+    assert found.epochs == 13
+    assert found.total > 100
+    assert {"prefix", "subset", "dropped", "alone", "torn"} <= set(found.states)
+    assert re.match(r"\d+ states \(\d+ alone, .*\) in 13 flush epochs, \d+ different tables, 0 failed", str(found))
+
+
+@pytest.mark.parametrize(
+    ("mutant", "problem"),
+    [
+        (WithoutFlushes, "the readers|the selector"),
+        (FlushedInTheEnd, "the readers|the selector"),
+        (NotCleared, "partition 4 could be booted and is not whole"),
+        (ArmedFirst, "partition 4 would be booted and is not whole"),
+    ],
+)
+def test_every_mutant_is_found(play: Callable[[type[Flow]], Exploration], mutant: type[Flow], problem: str) -> None:
+    found = play(mutant)
+    assert found.failed > 0
+    assert any(re.search(problem, failure.problem) for failure in found.failures), found.failures
+
+
+def test_the_first_flush_of_the_arm_is_one_for_the_slot_too(play: Callable[[type[Flow]], Exploration]) -> None:
+    assert play(SlotNotFlushed).failed == 0
+
+
+def test_the_states_of_an_epoch_are_those_by_hand(image: SlotImage, tmp_path: Path) -> None:
+    disk = MachineDisk(image.path, tmp_path)
+    session = disk.power_on()
+    session.write(0, bytes(512))
+    session.write(512, bytes(2048))
+    session.flush()
+    session.flush()
+    session.write(4096, bytes(512))
+    disk.power_off()
+    first, second = epochs_of(disk.log.entries, "disk")
+    assert [len(first.writes), len(second.writes)] == [2, 1]
+    states = {
+        (crash.kind, tuple((p.write.offset, p.length) for p in crash.pieces)) for crash in crashes_in(first, Sample())
+    }
+    assert states == {
+        ("prefix", ()),
+        ("prefix", ((0, 512),)),
+        ("prefix", ((0, 512), (512, 2048))),
+        ("subset", ((512, 2048),)),
+        ("torn", ((0, 512), (512, 512))),
+        ("torn", ((0, 512), (512, 1024))),
+        ("torn", ((0, 512), (512, 1536))),
+    }
+    assert next(crash.pieces for crash in crashes_in(second, Sample())) == ()
+    assert len(list(crashes_in(second, Sample()))) == 2
