@@ -109,8 +109,8 @@ class _Plan:
 
 
 def _differing(one: bytes, other: bytes, size: int) -> list[int]:
-    """Where the sectors start that differ."""
-    return [at for at in range(0, len(one), size) if one[at : at + size] != other[at : at + size]]
+    """Where the sectors start in which two arrays of the same length differ."""
+    return [at for at in range(0, len(one), size) if not one.startswith(other[at : at + size], at)]
 
 
 def _runs(lba: int, data: bytes, starts: list[int], size: int) -> list[Write]:
