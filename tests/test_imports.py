@@ -223,9 +223,8 @@ def test_an_ordinary_boot_loads_nothing_that_it_does_not_need() -> None:
     }
     assert not loaded & {*others, *(f"bootselect.initramfs.{name}" for name in names)}
     # The places of a table, the rule where it may be written, and the nodes of partitions are three of them; the rooms of gptlib
-    # are four, the formats two (their room and the places in a slot), and the rule of cgpt next and the types of slots
-    # are one each. A boot also counts the
-    # try: what writes a table is loaded then.
+    # are four, the formats two (their room and the places in a slot), and the rule of cgpt next and the types of slots are one
+    # each. A boot also counts the try: what writes a table is loaded then.
     assert len(loaded) <= 64
     assert len(loaded_by("bootselect.initramfs.selector, gptlib.write.table")) <= 69
 

@@ -67,7 +67,7 @@ def check_system(root: str) -> System:
     """The version of the system below ``root``. Raises UnusableSlotError without an os-release or an init."""
     release = next((text for text in (_text(f"{root}/{name}") for name in OS_RELEASE) if text), "")
     if not release:
-        raise UnusableSlotError("it has no os-release: this is no operating system, or only part of one")
+        raise UnusableSlotError("it has no os-release: this is not an operating system, or only part of one")
     if not any(os.path.lexists(f"{root}/{name}") for name in INIT):
         raise UnusableSlotError("it has no init: nothing could be started from it")
     fields = dict(line.partition("=")[::2] for line in release.splitlines())

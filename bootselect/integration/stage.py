@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootselect.errors import BootselectError
+from bootselect.initramfs import config
 from bootselect.integration.closure import import_closure
 from bootselect.integration.interpreter import Compilation, Interpreter
 from bootselect.integration.needs import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from bootselect.integration.closure import Closure
 
 OLDEST_PYTHON = (3, 11)
-BOOT_CONF = Path("/etc/bootselect/boot.conf")
+BOOT_CONF = Path(config.BOOT_CONF)
 _CRCMOD = "crcmod"
 _PYTHON, _RESCUE = Path("usr/bin/python3"), Path("usr/bin/bootselect")
 _RESCUE_SCRIPT = f"""\

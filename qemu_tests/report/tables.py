@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gptlib import Disk, GptError
+from gptlib.table.attributes import SLOT_BITS
 from gptlib.table.types import is_slot_type
 from qemu_tests.report.model import Slot, Table
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from gptlib import Partition
 
-_SLOT_BITS = 0x1FF << 48
 _ATTRIBUTES = re.compile(r"(\d+)/(\d+)/([01])")
 
 
@@ -32,7 +32,7 @@ def read_table(path: Path) -> Table:
     slots = [
         _slot(number, partition)
         for number, partition in sorted(state.table.partitions.items())
-        if is_slot_type(partition.type_guid) or partition.attributes & _SLOT_BITS
+        if is_slot_type(partition.type_guid) or partition.attributes & SLOT_BITS
     ]
     return Table(tuple(slots), ("gptlib",), problems)
 

@@ -27,7 +27,9 @@ def image_info(path: Path) -> ImageInfo:
     """What an image file is. Raises ImageError when there is none or it is empty, ToolFailedError, MissingToolError."""
     if not path.is_file():
         reason = (
-            "is no file; give a disk image" if path.exists() else "there is no such image; build one with image-builder"
+            "is not a file; give a disk image"
+            if path.exists()
+            else "there is no such image; build one with image-builder"
         )
         raise ImageError(path, reason)
     # Force-share: a running QEMU holds the lock.

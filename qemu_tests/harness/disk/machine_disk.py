@@ -42,7 +42,7 @@ _BACKUP = 1 << 16
 class MachineDisk:
     """A disk with a volatile write cache, over an image that is never written. All writes and flushes are logged.
 
-    What the guest has not flushed is no part of the disk until it is, or until the power is switched off in an orderly way.
+    What the guest has not flushed is not part of the disk until it is, or until the power is switched off in an orderly way.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class MachineDisk:
             self.log.mark("power off" if loss is None else f"power cut: {loss}")
 
     def recording(self) -> Recording:
-        """All that was written since the machine was made. Damage done from outside is no part of it."""
+        """All that was written since the machine was made. Damage done from outside is not part of it."""
         return Recording(self.name, self.size, self._base, self.log, tuple(self.log.entries))
 
     def read(self, offset: int, length: int) -> bytes:

@@ -190,7 +190,7 @@ def test_random_sessions_leave_what_a_list_of_sectors_says(disk: MachineDisk, se
 def test_an_image_that_is_not_there_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="there is no such image; build one with image-builder"):
         image_info(tmp_path / "none.raw")
-    with pytest.raises(ImageError, match="is no file"):
+    with pytest.raises(ImageError, match="is not a file"):
         image_info(tmp_path)
 
 
