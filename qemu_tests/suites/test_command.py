@@ -83,7 +83,8 @@ def test_a_corrupted_slot_is_passed_over_and_the_report_tells_it(
     finally:
         user.close()
     (snapshot,) = tmp_path.glob("*-snapshot-1.raw")
-    assert read_sgdisk(snapshot) == {"USR-A": "1/0/1", "USR-B": "0/0/0"}
+    # Marked bad by the selector: its priority stays.
+    assert read_sgdisk(snapshot) == {"USR-A": "1/0/1", "USR-B": "2/0/0"}
     (machine,) = read_run(tmp_path / "report.json").machines
     assert [(boot.reason, boot.ending) for boot in machine.boots] == [
         ("power on", "host-qmp-system-reset"),

@@ -100,10 +100,11 @@ def test_without_flushes_no_verb_reaches_the_disk_and_with_them_each_does(
     run(machine, "gptctl repair /dev/vda")
     assert machine.judge().problems == ()
 
-    before = durable(machine)
+    # What was written before the slot's own fsync is on the disk with it, the arm behind it is not.
     run(machine, mutated("updatectl", NO_FLUSH, "install", "/dev/vdb"))
-    machine.power_cut()
-    assert durable(machine) == before
+    assert durable(machine) == FRESH
+    run(machine, "updatectl install /dev/vdb")
+    assert durable(machine) == {"USR-A": "1/0/1", "USR-B": "2/3/0"}
 
 
 @pytest.fixture
