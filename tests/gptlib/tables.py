@@ -28,9 +28,13 @@ MASK_CGPT = 0xFFFF << 48 | 0b101
 MASK_SFDISK = 0xFFFF << 48 | 0b111
 
 # Printable characters that every tool passes through; sfdisk's scripts know no quoting inside a name,
-# sgdisk takes a colon at the start for a separator.
+# sgdisk takes a colon at the start for a separator. Of the blanks only the space: ours shows the others escaped (gptlib.printable).
 _LETTERS = st.characters(
-    min_codepoint=0x20, max_codepoint=0xD7FF, categories=("L", "N", "P", "S", "Zs"), exclude_characters="\"\\':"
+    min_codepoint=0x20,
+    max_codepoint=0xD7FF,
+    categories=("L", "N", "P", "S"),
+    include_characters=" ",
+    exclude_characters="\"\\':",
 )
 guids = st.binary(min_size=16, max_size=16).filter(any).map(Guid)
 
