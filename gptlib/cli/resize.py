@@ -57,7 +57,7 @@ def _run(parsed: Parsed) -> int:
         raise UsageError("missing partition: give the node of one, or -i")
     with Disk.open(target.path, write=True) as disk:
         state = disk.read()
-        table = _grown(disk.table(), target.partition, state.total_sectors, _LEAST if least is None else least)
+        table = _grown(state.table, target.partition, state.total_sectors, _LEAST if least is None else least)
         if table is not None:
             change(disk, table)
     return 0

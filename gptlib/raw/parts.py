@@ -71,7 +71,7 @@ def _array_of(cache: SectorCache, copy: Copy, found: Examination) -> _Array | No
         shape = (header.partition_entry_lba, header.number_of_partition_entries, header.size_of_partition_entry)
         array = _Array(*shape, (header.first_usable_lba, header.last_usable_lba))
     elif table is not None and copy.lba in {1, table.backup_lba}:
-        lba = table.primary_entries_lba if copy.where == PRIMARY else table.backup_entries_lba
+        lba = table.entries_lba(primary=copy.where == PRIMARY)
         usable = (table.first_usable_lba, table.last_usable_lba)
         array = _Array(lba, *table.array_shape, usable)
     else:

@@ -87,7 +87,7 @@ def foreign_sector(cache: SectorCache, table: Table, copy: Copy, *, certain: boo
     """
     size, entries = table.sector_size, table.entries
     primary = copy.where == PRIMARY
-    lba = table.primary_entries_lba if primary else table.backup_entries_lba
+    lba = table.entries_lba(primary=primary)
     certain = certain and (copy.header_ok or _leaves_no_other_room(table, primary=primary))
     if not certain:
         wanted = encode_header(table, primary=primary)

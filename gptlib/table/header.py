@@ -84,7 +84,7 @@ def encode_header(table: Table, *, primary: bool) -> bytes:
         first_usable_lba=table.first_usable_lba,
         last_usable_lba=table.last_usable_lba,
         disk_guid=table.disk_guid,
-        partition_entry_lba=table.primary_entries_lba if primary else table.backup_entries_lba,
+        partition_entry_lba=table.entries_lba(primary=primary),
         number_of_partition_entries=entries.capacity,
         size_of_partition_entry=entries.entry_size,
         partition_entry_array_crc32=entries.crc32,

@@ -140,6 +140,10 @@ class Table(CheckedRecord):
         """The used entries by their 1-based number, in the order of the array."""
         return self.entries.partitions
 
+    def entries_lba(self, *, primary: bool) -> int:
+        """The first sector of the entries of the primary, or of the backup."""
+        return self.primary_entries_lba if primary else self.backup_entries_lba
+
     @property
     def entries_sectors(self) -> int:
         """Sectors that each of the two entry arrays fills."""

@@ -53,5 +53,5 @@ def _array(found: Examination, copy: Copy) -> list[Region]:
         return [(header.partition_entry_lba, bytes(header.array_bytes))]
     if table is None or not is_writable(table):
         return []
-    lba = table.primary_entries_lba if copy.where == PRIMARY else table.backup_entries_lba
+    lba = table.entries_lba(primary=copy.where == PRIMARY)
     return [(lba, bytes(len(table.entries)))]

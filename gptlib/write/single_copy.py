@@ -27,7 +27,7 @@ def plan_single(path: str, old: Table, new: Table, where: str) -> list[list[Regi
     """
     primary = where == PRIMARY
     header_lba = 1 if primary else new.backup_lba
-    first = new.primary_entries_lba if primary else new.backup_entries_lba
+    first = new.entries_lba(primary=primary)
     if _places(old, primary=primary) != _places(new, primary=primary):
         raise TableError(f"{path}: only the {where} can be written, and it cannot move; nothing was written")
 
@@ -52,8 +52,7 @@ def plan_single(path: str, old: Table, new: Table, where: str) -> list[list[Regi
 
 
 def _places(table: Table, *, primary: bool) -> tuple[int, int, tuple[int, int]]:
-    lba = table.primary_entries_lba if primary else table.backup_entries_lba
-    return (1 if primary else table.backup_lba), lba, table.array_shape
+    return (1 if primary else table.backup_lba), table.entries_lba(primary=primary), table.array_shape
 
 
 def _shortened(table: Table, length: int) -> Table:

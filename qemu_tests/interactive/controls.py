@@ -120,8 +120,8 @@ class Controls:
     def corrupt(self, label: str) -> None:
         """Overwrite the beginning of a slot, as a dying medium would. Raises SlotError when there is none of this name."""
         with Disk.open(self._tables()) as disk:
-            state, table = disk.read(), disk.table()
-        found = [each for each in table.partitions.values() if each.label == label]
+            state = disk.read()
+        found = [each for each in state.table.partitions.values() if each.label == label]
         if not found:
             raise SlotError(self.machine.name, label)
         offset, length = found[0].first_lba * state.sector_size, min(DAMAGE, found[0].sectors * state.sector_size)

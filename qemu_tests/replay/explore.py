@@ -18,21 +18,11 @@ if TYPE_CHECKING:
 
     from qemu_tests.harness.disk.losses import Piece
     from qemu_tests.harness.disk.machine_disk import Recording
-    from qemu_tests.replay.contents import Version
     from qemu_tests.replay.crashes import Crash, Epoch, Sample
+    from qemu_tests.replay.places import Place
 
 _FEW = 20
 """Failures that are kept with their state; more are only counted."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A slot: its partition number, its place in bytes, and what it may hold."""
-
-    number: int
-    offset: int
-    length: int
-    versions: Sequence[Version]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from qemu_tests.replay.tables import write_image
 if TYPE_CHECKING:
     from pathlib import Path
 
+SLOTS = slot_type("coreos-usr")
 _MANY = 40
 """Boots after which it is a loop: two slots have at most 15 tries each."""
 
@@ -66,13 +67,13 @@ class Judges:
 
     def _boot(self) -> Verdict:
         with Disk.open(self._path) as disk:
-            slots = slots_of(disk.table(), slot_type("coreos-usr"))
+            slots = slots_of(disk.table(), SLOTS)
         bits = {slot.number: slot.attributes for slot in slots}
         bootable = {number for number, a in bits.items() if a.successful or (a.tries and a.priority)}
         booted: list[int] = []
         while len(booted) < _MANY:
             with Disk.open(self._path, write=True) as disk:
-                selection = select(disk, GPTPRIO, slot_type("coreos-usr"))
+                selection = select(disk, GPTPRIO, SLOTS)
                 attributes = disk.table().partition(selection.number).attributes
             booted.append(selection.number)
             if attributes.successful:

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gptlib import Disk
-from qemu_tests.harness.disk.overlay import RawImage
-from qemu_tests.replay.contents import Version
 from qemu_tests.replay.crashes import Sample
-from qemu_tests.replay.explore import Exploration, Place, explore
+from qemu_tests.replay.explore import Exploration, explore
+from qemu_tests.replay.places import places_of
 from qemu_tests.story.materials import GOOD
 
 if TYPE_CHECKING:
@@ -107,25 +105,8 @@ def test_without_flushes_no_verb_reaches_the_disk_and_with_them_each_does(
     assert durable(machine) == {"USR-A": "1/0/1", "USR-B": "2/3/0"}
 
 
-@pytest.fixture
-def places(materials: Materials, tmp_path: Path) -> list[Place]:
-    """The slots as they were built: nothing is written into them here."""
-    found = []
-    with Disk.open(materials.image) as disk:
-        table = disk.table()
-    for label in FRESH:
-        (number,) = table.find(label=label)
-        offset, length = table.partition(number).first_lba * 512, table.partition(number).sectors * 512
-        built = tmp_path / f"{label}.built"
-        with materials.image.open("rb") as image:
-            image.seek(offset)
-            built.write_bytes(image.read(length))
-        found.append(Place(number, offset, length, [Version("as built", RawImage(built), length)]))
-    return found
-
-
 def test_a_late_flush_and_a_wrong_order_are_found_by_the_replay(
-    materials: Materials, slotboot_machines: MakeMachine, places: list[Place], tmp_path: Path
+    materials: Materials, slotboot_machines: MakeMachine, tmp_path: Path
 ) -> None:
     """Each verb is a few writes: all subsets of them, and torn ones, are looked at."""
 
@@ -135,7 +116,7 @@ def test_a_late_flush_and_a_wrong_order_are_found_by_the_replay(
         machine.wait_until_ready()
         run(machine, command)
         machine.power_cut()
-        return explore(machine.disk.recording(), places, tmp_path, Sample(subsets=8))
+        return explore(machine.disk.recording(), places_of(materials.image), tmp_path, Sample(subsets=8))
 
     arm = ("arm", "--slot", "USR-B")
     assert replayed("mutants-none", "bootselect arm --slot USR-B").failures == ()

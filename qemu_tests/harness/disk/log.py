@@ -8,6 +8,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qemu_tests.harness.disk.overlay import write_all
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -57,11 +59,8 @@ class WriteLog:
         """Log a write. Raises OSError."""
         with self._lock:
             entry = Write(len(self.entries), disk, offset, len(data), self._end)
-            view, at = memoryview(data), self._end
-            while view:
-                done = os.pwrite(self._fd, view, at)
-                at, view = at + done, view[done:]
-            self._end = at
+            write_all(self._fd, self._end, data)
+            self._end += len(data)
             self.entries.append(entry)
             return entry
 

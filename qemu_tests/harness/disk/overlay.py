@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 SECTOR = 512
 
 
+def write_all(fd: int, offset: int, data: bytes | memoryview) -> None:
+    """Write all of ``data`` at ``offset``, however little the system takes at a time. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(fd, view, offset)
+        offset, view = offset + done, view[done:]
+
+
 class Readable(Protocol):
     """Bytes that can be read at offsets."""
 
@@ -30,6 +38,17 @@ class RawImage:
     def read(self, offset: int, length: int) -> bytes:
         """``length`` bytes at ``offset``, zeros beyond the end. Raises OSError."""
         return os.pread(self._fd, length, offset).ljust(length, b"\0")
+
+
+class Section:
+    """What lies from byte ``offset`` on, as a slot lies on its disk."""
+
+    def __init__(self, below: Readable, offset: int) -> None:
+        self._below, self._offset = below, offset
+
+    def read(self, offset: int, length: int) -> bytes:
+        """``length`` bytes at ``offset`` of the section. Raises OSError."""
+        return self._below.read(self._offset + offset, length)
 
 
 class Overlay:
@@ -56,8 +75,6 @@ class Overlay:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write at ``offset``. Raises OSError."""
-        first, count, view = offset // SECTOR, len(data) // SECTOR, memoryview(data)
-        while view:
-            done = os.pwrite(self._fd, view, offset)
-            offset, view = offset + done, view[done:]
+        first, count = offset // SECTOR, len(data) // SECTOR
+        write_all(self._fd, offset, data)
         self._written[first : first + count] = b"\1" * count

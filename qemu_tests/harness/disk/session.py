@@ -78,7 +78,7 @@ class Session:
             self._writes += 1
             self._check_cut(offset, len(data))
             if self.read_only:
-                raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+                raise _error(errno.EPERM)
             self._check_sectors("write", offset, len(data))
             self._check_room(len(data))
             self._view.write(offset, data)
@@ -90,7 +90,7 @@ class Session:
             self._begin_request()
             self._flushes += 1
             if any(isinstance(fault, BadFlush) and self._flushes > fault.after for fault in self._faults):
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
+                raise _error(errno.EIO)
             self._log.flush(self._name)
             self._flushed += self._unflushed
             self._unflushed.clear()
@@ -135,19 +135,26 @@ class Session:
 
     def _check_cut(self, offset: int, length: int) -> None:
         for fault in self._faults:
-            at_sector = isinstance(fault, CutAt) and offset <= fault.sector * SECTOR < offset + length
+            at_sector = isinstance(fault, CutAt) and _covers(offset, length, fault.sector)
             if at_sector or (isinstance(fault, CutAtWrite) and self._writes == fault.number):
                 self.frozen = True
                 raise FrozenError
 
     def _check_sectors(self, operation: str, offset: int, length: int) -> None:
         for fault in self._faults:
-            if not isinstance(fault, BadSector) or fault.operation != operation:
-                continue
-            if offset <= fault.sector * SECTOR < offset + length:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            if isinstance(fault, BadSector) and fault.operation == operation and _covers(offset, length, fault.sector):
+                raise _error(errno.EIO)
 
     def _check_room(self, length: int) -> None:
         self._bytes += length
         if any(isinstance(fault, FullDisk) and self._bytes > fault.room for fault in self._faults):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise _error(errno.ENOSPC)
+
+
+def _covers(offset: int, length: int, sector: int) -> bool:
+    """Whether a request of these bytes reads or writes the sector."""
+    return offset <= sector * SECTOR < offset + length
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))

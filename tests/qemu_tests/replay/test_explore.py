@@ -14,10 +14,9 @@ from bootselect.verbs import arm, mark_good
 from gptlib import Disk
 from qemu_tests.harness.disk.losses import AllLost
 from qemu_tests.harness.disk.machine_disk import MachineDisk
-from qemu_tests.harness.disk.overlay import RawImage
-from qemu_tests.replay.contents import Version
 from qemu_tests.replay.crashes import Sample, crashes_in, epochs_of
-from qemu_tests.replay.explore import Exploration, Place, explore
+from qemu_tests.replay.explore import Exploration, explore
+from qemu_tests.replay.places import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,21 +155,10 @@ def play(image: SlotImage, tmp_path: Path) -> Iterator[Callable[[type[Flow]], Ex
 
     def play(kind: type[Flow]) -> Exploration:
         disk = MachineDisk(image.path, tmp_path)
-        with Disk.open(image.path) as file:
-            table = file.table()
-        places = []
-        for number in (3, 4):
-            partition = table.partition(number)
-            offset, length = partition.first_lba * 512, partition.sectors * 512
-            built = tmp_path / f"built-{number}"
-            built.write_bytes(disk.read(offset, length))
-            versions = [
-                Version("as built", RawImage(built), length),
-                Version("update", RawImage(tmp_path / "update"), len(update)),
-            ]
-            places.append(Place(number, offset, length, versions))
         kind(disk, update, 4).play()
-        return explore(disk.recording(), places, tmp_path, Sample(subsets=6, others=20))
+        return explore(
+            disk.recording(), places_of(image.path, [tmp_path / "update"]), tmp_path, Sample(subsets=6, others=20)
+        )
 
     yield play
 
