@@ -162,6 +162,27 @@ class QmpCommandError(LabError):
         super().__init__(f"QMP: {doing} was refused: {reason}")
 
 
+class DiskFolderError(LabError):
+    """The host could not keep what a guest wrote, or read it again. The guest was frozen, and got no error from its disk."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: the host cannot keep the disk of a machine here: {reason}; "
+            "make room, or choose another folder, and run it again"
+        )
+        self.path, self.reason = path, reason
+
+
+class DiskServerError(LabError):
+    """The server between QEMU and a machine's disk ended. The guest was frozen."""
+
+    def __init__(self, disk: str, reason: str) -> None:
+        super().__init__(
+            f"disk {disk}: its server ended: {reason}; expected requests of the NBD protocol: it is a fault of QEMU or of this harness"
+        )
+        self.disk, self.reason = disk, reason
+
+
 class JudgeError(LabError):
     """One judge could not read the disk."""
 

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemu_tests.harness.disk.losses import whole
 from qemu_tests.replay.contents import SlotContent
 from qemu_tests.replay.crashes import crashes_in, epochs_of
 from qemu_tests.replay.tables import TableEnds
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from qemu_tests.harness.disk.losses import Piece
     from qemu_tests.harness.disk.machine_disk import Recording
     from qemu_tests.replay.crashes import Crash, Epoch, Sample
     from qemu_tests.replay.places import Place
@@ -80,10 +78,9 @@ class _Explorer:
         return ""
 
     def apply(self, epoch: Epoch) -> None:
-        pieces: list[Piece] = [whole(write) for write in epoch.writes]
-        self._ends.apply(pieces)
+        self._ends.apply(epoch.kept)
         for slot in self._slots.values():
-            slot.apply(pieces)
+            slot.apply(epoch.kept)
 
 
 def explore(

@@ -193,6 +193,51 @@ def test_the_first_flush_of_the_arm_is_one_for_the_slot_too(play: Callable[[type
     assert play(SlotNotFlushed).failed == 0
 
 
+def test_a_state_without_a_write_with_fua_has_nothing_of_what_came_after(image: SlotImage, tmp_path: Path) -> None:
+    disk = MachineDisk(image.path, tmp_path)
+    session = disk.power_on()
+    session.write(0, bytes(512))
+    session.write(512, bytes(1024), fua=True)
+    session.write(2048, bytes(512))
+    disk.power_off(AllLost())
+    (epoch,) = epochs_of(disk.log.entries, "disk")
+    states = {tuple((p.write.offset, p.length) for p in crash.pieces) for crash in crashes_in(epoch, Sample())}
+    before, fua, torn, after = (0, 512), (512, 1024), (512, 512), (2048, 512)
+    by_hand = {(), (before,), (fua,), (before, fua), (fua, after), (before, fua, after), (before, torn)}
+    assert states == by_hand
+    sampled = {
+        tuple((p.write.offset, p.length) for p in crash.pieces)
+        for crash in crashes_in(epoch, Sample(subsets=0, others=200))
+    }
+    assert sampled == by_hand
+    assert [piece.write.offset for piece in epoch.kept] == [512]
+
+
+def test_a_chip_without_a_cache_has_an_epoch_for_each_write(image: SlotImage, tmp_path: Path) -> None:
+    chip = MachineDisk(image.path, tmp_path, write_through=True)
+    session = chip.power_on()
+    session.write(0, bytes(1024))
+    session.write(4096, bytes(512))
+    chip.power_off(AllLost())
+    first, second = epochs_of(chip.log.entries, "disk")
+    assert [[p.length for p in crash.pieces] for crash in crashes_in(first, Sample())] == [[], [1024], [512]]
+    assert [[p.length for p in crash.pieces] for crash in crashes_in(second, Sample())] == [[], [512]]
+
+
+def test_what_a_power_cut_lost_is_not_there_afterwards(image: SlotImage, tmp_path: Path) -> None:
+    """A table that was never flushed and is lost with the power: the next power cycle begins with the old one."""
+    disk = MachineDisk(image.path, tmp_path)
+    disk.power_on().write(0, bytes(34 * 512))
+    disk.power_off(AllLost())
+    disk.power_on().write(1 << 20, bytes(512))
+    disk.power_off()
+    first, second = epochs_of(disk.log.entries, "disk")
+    assert first.kept == ()
+    assert [piece.write.offset for piece in second.kept] == [1 << 20]
+    found = explore(disk.recording(), places_of(image.path), tmp_path, Sample())
+    assert {failure.epoch for failure in found.failures} <= {first.number}
+
+
 def test_the_states_of_an_epoch_are_those_by_hand(image: SlotImage, tmp_path: Path) -> None:
     disk = MachineDisk(image.path, tmp_path)
     session = disk.power_on()
