@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from qemu_tests.harness.disk.machine_disk import Recording
+    from qemu_tests.harness.disk.recording import Recording
     from qemu_tests.replay.crashes import Crash, Epoch, Sample
     from qemu_tests.replay.places import Place
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemu_tests.errors import ImageError, MachineStateError
@@ -11,6 +10,7 @@ from qemu_tests.harness.disk.image import SMALLEST_DISK, as_raw, image_info
 from qemu_tests.harness.disk.log import WriteLog
 from qemu_tests.harness.disk.losses import NothingLost
 from qemu_tests.harness.disk.overlay import SECTOR, Overlay, RawImage, kept_in
+from qemu_tests.harness.disk.recording import Recording
 from qemu_tests.harness.disk.session import Session
 
 if TYPE_CHECKING:
@@ -18,20 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qemu_tests.harness.disk.faults import Fault
-    from qemu_tests.harness.disk.log import Entry
     from qemu_tests.harness.disk.losses import Loss
-    from qemu_tests.harness.disk.overlay import Readable
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What happened to a disk: ``base`` is what it held, ``entries`` what came then, with their bytes in ``log``."""
-
-    name: str
-    size: int
-    base: Readable
-    log: WriteLog
-    entries: tuple[Entry, ...]
 
 
 _BLOCK = 1 << 20
