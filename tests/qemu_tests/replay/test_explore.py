@@ -17,13 +17,20 @@ from qemu_tests.harness.disk.machine_disk import MachineDisk
 from qemu_tests.replay.crashes import Sample, crashes_in, epochs_of
 from qemu_tests.replay.explore import Exploration, explore
 from qemu_tests.replay.places import places_of
+from qemu_tests.replay.reporting import replay_of
+from qemu_tests.replay.verdicts import HALF, PROVED, TRIED
+from qemu_tests.report.html.page import render
+from qemu_tests.report.model import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from gptlib import Table
+    from qemu_tests.harness.disk.recording import Recording
     from qemu_tests.harness.disk.session import Session
+    from qemu_tests.replay.places import Place
+    from qemu_tests.report.model import Replay
     from tests.support import SlotImage
 
 CHUNK = 8192
@@ -149,18 +156,61 @@ def image(slot_image: Callable[..., SlotImage]) -> SlotImage:
 
 
 @pytest.fixture
-def play(image: SlotImage, tmp_path: Path) -> Iterator[Callable[[type[Flow]], Exploration]]:
+def played(image: SlotImage, tmp_path: Path) -> Callable[[type[Flow]], tuple[Recording, list[Place]]]:
     update = bytes(range(256)) * 256
     (tmp_path / "update").write_bytes(update)
 
-    def play(kind: type[Flow]) -> Exploration:
+    def played(kind: type[Flow]) -> tuple[Recording, list[Place]]:
         disk = MachineDisk(image.path, tmp_path)
         kind(disk, update, 4).play()
-        return explore(
-            disk.recording(), places_of(image.path, [tmp_path / "update"]), tmp_path, Sample(subsets=6, others=20)
-        )
+        return disk.recording(), places_of(image.path, [tmp_path / "update"])
 
-    yield play
+    return played
+
+
+@pytest.fixture
+def play(
+    played: Callable[[type[Flow]], tuple[Recording, list[Place]]], tmp_path: Path
+) -> Callable[[type[Flow]], Exploration]:
+    return lambda kind: explore(*played(kind), tmp_path, Sample(subsets=6, others=20))
+
+
+def drawn(played: tuple[Recording, list[Place]], folder: Path) -> tuple[Exploration, Replay, str]:
+    """What was explored, as a replay of the report, and its page."""
+    found = explore(*played, folder, Sample(subsets=6, others=20))
+    replay = replay_of(found, *played, "an update", "a sample")
+    return found, replay, render(Run("a run", "2026-01-01T00:00:00+00:00", 1.0, replays=(replay,)))
+
+
+def test_the_report_draws_every_state_by_write(
+    played: Callable[[type[Flow]], tuple[Recording, list[Place]]], tmp_path: Path
+) -> None:
+    found, replay, page = drawn(played(Flow), tmp_path)
+    assert replay.states == found.total
+    assert replay.bad_states == 0
+    assert [verdict.name for verdict in replay.verdicts] == [PROVED, TRIED]
+    # Each write of the flow is a column; four changes of the table and one try are four sectors each, the slot is 8 writes.
+    assert len(replay.writes) == 8 + 4 * 4
+    texts = [write.text for write in replay.writes]
+    assert texts[0].endswith("backup entries")
+    assert sum("slot in partition 4" in text for text in texts) == 8
+    # Until the arm is on the disk only the proved slot boots; until the try is marked good the new one is tried first.
+    tried = [write.states[1] > 0 for write in replay.writes]
+    assert not any(tried[: 4 + 8])
+    assert any(tried)
+    assert all(sum(write.states) for write in replay.writes)
+    assert page.count('class="heat h') >= len(replay.writes)
+    assert 'class="heat bad' not in page
+    assert f"{found.total:,} states" in page
+
+
+def test_the_report_shows_which_write_loses_the_machine(
+    played: Callable[[type[Flow]], tuple[Recording, list[Place]]], tmp_path: Path
+) -> None:
+    found, replay, page = drawn(played(ArmedFirst), tmp_path)
+    assert replay.bad_states == found.failed > 0
+    assert HALF in [verdict.name for verdict in replay.verdicts if verdict.bad]
+    assert 'class="heat bad' in page
 
 
 def test_no_state_of_an_update_is_lost(play: Callable[[type[Flow]], Exploration]) -> None:
