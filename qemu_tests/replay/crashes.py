@@ -48,11 +48,22 @@ class Crash:
 
 @dataclass(frozen=True)
 class Sample:
-    """How many states of an epoch: all subsets of up to ``subsets`` writes, else ``others`` drawn with ``seed``."""
+    """How many states of an epoch: all subsets of up to ``subsets`` writes, else ``others`` drawn with ``seed``.
+
+    Each torn request is there with all before it, with all but itself, and ``torn_others`` times with a drawn choice of the others.
+    """
 
     subsets: int = 6
     others: int = 16
     seed: int = 1
+    torn_others: int = 0
+
+    def __str__(self) -> str:
+        torn = f" and {self.torn_others} choices of the others" if self.torn_others else ""
+        return (
+            f"all subsets of up to {self.subsets} writes, of more each prefix, each write dropped, each alone and {self.others} "
+            f"seeded choices; each request torn, with what was before it, with all others{torn}"
+        )
 
 
 def epochs_of(entries: Iterable[Entry], disk: str) -> Iterator[Epoch]:
@@ -97,16 +108,22 @@ def _is_possible(pieces: Sequence[Piece], durable: Sequence[Write]) -> bool:
 
 def _choices(epoch: Epoch, sample: Sample) -> Iterator[tuple[str, tuple[Piece, ...]]]:
     writes = epoch.writes
+    pieces = {write.number: whole(write) for write in writes}
     kinds = _all_subsets(writes) if len(writes) <= sample.subsets else _sampled(writes, epoch, sample)
     for kind, kept in kinds:
-        yield kind, tuple(whole(write) for write in kept)
+        yield kind, tuple(pieces[write.number] for write in kept)
+    chance = random.Random(f"{sample.seed} torn {epoch.number}")  # noqa: S311  # repeatable, not secret
+    wholes = tuple(pieces.values())
     for at, write in enumerate(writes):
-        before = tuple(whole(other) for other in writes[:at])
-        after = tuple(whole(other) for other in writes[at + 1 :])
+        before, after = wholes[:at], wholes[at + 1 :]
         for start, length in torn_parts(write):
             piece = Piece(write, start, length)
             yield "torn", (*before, piece)
             yield "torn", (*before, piece, *after)
+            for _ in range(sample.torn_others):
+                share = chance.random()
+                drawn = [tuple(other for other in side if chance.random() < share) for side in (before, after)]
+                yield "torn", (*drawn[0], piece, *drawn[1])
 
 
 def _all_subsets(writes: Sequence[Write]) -> Iterator[tuple[str, tuple[Write, ...]]]:

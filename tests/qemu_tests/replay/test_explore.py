@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gptlib import Table
+    from qemu_tests.harness.disk.losses import Piece
     from qemu_tests.harness.disk.recording import Recording
     from qemu_tests.harness.disk.session import Session
     from qemu_tests.replay.places import Place
@@ -286,6 +287,26 @@ def test_what_a_power_cut_lost_is_not_there_afterwards(image: SlotImage, tmp_pat
     assert [piece.write.offset for piece in second.kept] == [1 << 20]
     found = explore(disk.recording(), places_of(image.path), tmp_path, Sample())
     assert {failure.epoch for failure in found.failures} <= {first.number}
+
+
+def test_a_torn_request_stands_beside_drawn_choices_of_the_others(image: SlotImage, tmp_path: Path) -> None:
+    disk = MachineDisk(image.path, tmp_path)
+    session = disk.power_on()
+    for at in range(3):
+        session.write(at * 8192, bytes(1024))
+    disk.power_off()
+    (epoch,) = epochs_of(disk.log.entries, "disk")
+    torn = [crash.pieces for crash in crashes_in(epoch, Sample(torn_others=100)) if crash.kind == "torn"]
+    shown = {"".join("-wt"[0 if not p else 1 + (p[0].length < 1024)] for p in by_place(pieces)) for pieces in torn}
+    # Three requests, one of them torn, each of the other two there or not; by hand.
+    assert shown == {a + b for a in ("t",) for b in ("--", "-w", "w-", "ww")} | {
+        *("-t-", "-tw", "wt-", "wtw", "--t", "-wt", "w-t", "wwt")
+    }
+    assert len(torn) == len(shown)
+
+
+def by_place(pieces: tuple[Piece, ...]) -> list[list[Piece]]:
+    return [[piece for piece in pieces if piece.write.offset == at * 8192] for at in range(3)]
 
 
 def test_the_states_of_an_epoch_are_those_by_hand(image: SlotImage, tmp_path: Path) -> None:
