@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.vm
 UNHEALTHY = next(breakage for breakage in scenes.BREAKAGES if breakage.name == "unhealthy")
 FULL = "SLOTBOOT_FULL" in os.environ
-SAMPLE = Sample(subsets=14, others=40_000, torn_others=1_000) if FULL else Sample(subsets=6, others=40)
+SAMPLE = Sample(subsets=14, others=40_000, torn_others=4_000) if FULL else Sample(subsets=6, others=40)
 BOOTED, BOOTED_VARIABLES = (52, 8) if FULL else (6, 2)
 MOST_BOOTS = 5
 """Three tries of a slot that is not healthy, and one of the one that is."""
