@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +86,18 @@ class _Guest:
                 raise RuntimeError(f"QEMU ended before {pattern!r} came: {self._seen[-500:]!r}")
             self._seen += data
         return time.monotonic() - self._begin
+
+    def prompt(self) -> None:
+        """Press Enter until a shell answers: what is typed before it listens is lost. Raises TimeoutError."""
+        for _ in range(int(_SECONDS)):
+            self.type(b"\n")
+            self._console.settimeout(1.0)
+            with suppress(TimeoutError):
+                self.wait_for(rb"[#$] $")
+                break
+        else:
+            raise TimeoutError(f"no shell answers: {self._seen!r}")
+        self._console.settimeout(_SECONDS)
 
     def type(self, text: bytes) -> None:
         """Type, and forget what was seen."""
@@ -158,8 +170,7 @@ def _measure(name: str, image: Path, start: Sequence[str], accelerator: Accelera
         stack.callback(guest.close)
         boot = guest.wait_for(_HEALTHY)
         guest.wait_for(_SHELL)
-        guest.type(b"\n")
-        guest.wait_for(rb"[#$] $")
+        guest.prompt()
         begin = time.monotonic()
         # In two parts, so that the echo of the command is not taken for its end.
         place = (image.stat().st_size >> 20) - MIB - 1
