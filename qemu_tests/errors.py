@@ -70,6 +70,14 @@ class OutputFolderError(LabError):
         self.path = path
 
 
+class UnwritableFolderError(LabError):
+    """No files can be made in a folder that is to take those of machines, or their console logs."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: no files can be made there: {reason}; choose another folder")
+        self.path = path
+
+
 class ToolFailedError(LabError):
     """A program of the harness, such as qemu-img, ran and failed."""
 
