@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     MakeMachine = Callable[..., Machine]
 
+__tracebackhide__ = True  # of all functions here: pytest looks for it in their globals too
 _REPORT = "slotboot-report"
 _MACHINES = pytest.StashKey["tuple[str, ScopeMachines]"]()
 _FAILED = pytest.StashKey[bool]()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from qemu_tests.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _OURS = ("qemu_tests.harness", "qemu_tests.report", "qemu_tests.plugin", "qemu_tests.scopes")
+_CALLERS = ("_pytest", "pluggy")
 
 
 def shorten(error: BaseException) -> None:
@@ -38,17 +39,19 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:
-    """The frames above the first of ours."""
+    """The frames above the first of ours. Where only pytest called us, that one stays: without any there is no traceback."""
     kept = []
-    while trace is not None and not _is_ours(trace):
+    while trace is not None and not _is_in(trace, _OURS):
         kept.append(trace)
         trace = trace.tb_next
+    if trace is not None and all(_is_in(frame, _CALLERS) for frame in kept):
+        kept.append(trace)
     rest = None
     for frame in reversed(kept):
         rest = TracebackType(rest, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
     return rest
 
 
-def _is_ours(trace: TracebackType) -> bool:
+def _is_in(trace: TracebackType, packages: Sequence[str]) -> bool:
     module = str(trace.tb_frame.f_globals.get("__name__"))
-    return any(module == name or module.startswith(f"{name}.") for name in _OURS)
+    return any(module == name or module.startswith(f"{name}.") for name in packages)

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def options(folder: Path) -> list[str]:
-    return [f"--basetemp={folder}/tmp", f"--slotboot-logs={folder}/logs"]
+    return [f"--basetemp={folder}/run", f"--slotboot-logs={folder}/logs"]
 
 
 def names(folder: Path) -> list[str]:
@@ -64,7 +64,7 @@ class TestTwo:
 def test_repeated(slotboot_machines, image, step):
     boots(slotboot_machines, image, "client")
 
-@pytest.mark.parametrize("odd", ["a/b", "a b", "../..", "\\x00", "\u00e4" * 300, "x" * 300, "x" * 301, "-", ""])
+@pytest.mark.parametrize("odd", range(9), ids=["a/b", "a b", "../..", "a:b", "a::b[c]", "x" * 300, "x" * 301, "-", "+"])
 def test_odd(slotboot_machines, image, odd):
     boots(slotboot_machines, image)
 """
@@ -84,7 +84,7 @@ def test_tests_of_one_name_have_machines_of_their_own(folder: Path, workers: tup
     assert len(logs) == 45
     assert names(folder / "logs/test_a-TestOne-test_same") == ["client.console.log", "same-2.console.log"]
     assert max(map(len, logs)) <= 100
-    assert len([name for name in logs if re.fullmatch(r"test_a-test_odd-x{70,}-[0-9a-f]{8}", name)]) == 2
+    assert len([name for name in logs if re.fullmatch(r"test_a-test_odd-x{70,}-[0-9a-f]{8}", name)]) == 4
 
 
 def test_a_test_that_is_run_again_has_new_files(folder: Path) -> None:
@@ -199,7 +199,7 @@ def test_not_ours(slotboot_machines, image):
     ]
     assert 'machine.run("die")' in shown
     assert set(re.findall(r"^(\S+\.py):\d+:", shown, re.MULTILINE)) == {"test_inner.py"}
-    for word in ("During handling", "direct cause", "of the test itself", "harness/"):
+    for word in ("During handling", "direct cause", "harness/"):
         assert word not in shown, word
     assert "direct cause" in others
     full = inner_pytest(folder, *options(folder), "--full-trace", "-k", "helper", text=text)
@@ -233,7 +233,10 @@ def test_all_are_off():
     )
     said = inner_pytest(folder, *options(folder), text=text)
     assert "2 passed, 1 error" in said
-    assert "E   qemu_tests.errors.LabError: m0 cannot be closed\nE   and m1 cannot be closed" in said
+    assert re.findall(r"^E? +(.*cannot be closed)$", said, re.MULTILINE) == [
+        "qemu_tests.errors.LabError: m0 cannot be closed",
+        "and m1 cannot be closed",
+    ]
     assert names(folder / "tmp/slotboot/machines/test_inner-test_closes") == ["m0", "m1", "m2", "m3"]
 
 
@@ -293,7 +296,7 @@ def test_moves(slotboot_machines, slotboot_machine, image, monkeypatch, tmp_path
     assert slotboot_machine.state == "off"
 """
     )
-    words = [f"--basetemp={folder}/tmp", "--slotboot-logs=logs", "--slotboot-image=given.raw"]
+    words = [f"--basetemp={folder}/run", "--slotboot-logs=logs", "--slotboot-image=given.raw"]
     assert "1 passed" in inner_pytest(folder, *words, text=text)
     assert names(folder / "logs") == ["test_inner-test_moves"]
 
@@ -313,7 +316,7 @@ def test_boots(slotboot_machines, image):
 
 """
     )
-    assert "1 passed" in inner_pytest(folder, f"--basetemp={long}/tmp", f"--slotboot-logs={long}/logs", text=text)
+    assert "1 passed" in inner_pytest(folder, f"--basetemp={long}/run", f"--slotboot-logs={long}/logs", text=text)
     assert names(long / "logs/test_inner-test_boots") == ["boots.console.log"]
 
 
@@ -337,9 +340,9 @@ def test_a_folder_for_logs_that_cannot_be_written_is_one_line(folder: Path) -> N
     for logs in (closed, closed / "new"):
         text = "def test_boots(slotboot_machines, image):\n    slotboot_machines(image)\n"
         said = inner_pytest(folder, f"--slotboot-logs={logs}", text=text, prefix=NO_OVERRIDE, fails=True)
-        errors = [line for line in said.splitlines() if line.startswith("E ")]
+        errors = re.findall(r"^E +([^ \[].*)$", said, re.MULTILINE)
         line = f"{logs}: no files can be made there: Permission denied; choose another folder"
-        assert errors == [f"E   qemu_tests.errors.UnwritableFolderError: {line}"]
+        assert errors == [f"qemu_tests.errors.UnwritableFolderError: {line}"]
 
 
 def test_a_worker_that_crashes_leaves_its_test_to_be_run_again(folder: Path) -> None:
