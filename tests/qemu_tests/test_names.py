@@ -33,7 +33,7 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 def test_a_type_checker_sees_the_same_names_from_the_same_modules() -> None:
     tree = ast.parse(Path(qemu_tests.__file__).read_text())
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {
         alias.name: f"{node.module}" for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }

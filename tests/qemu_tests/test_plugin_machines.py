@@ -102,7 +102,7 @@ def test_flaky(slotboot_machines, image):
     assert "1 passed, 2 rerun" in said
     tries = ["test_inner-test_flaky", "test_inner-test_flaky-2", "test_inner-test_flaky-3"]
     assert names(folder / "logs") == tries
-    assert names(folder / "tmp/slotboot/machines") == tries[:2]
+    assert names(folder / "run/slotboot/machines") == tries[:2]
 
 
 @WORKERS
@@ -121,11 +121,11 @@ def test_fails(slotboot_machines, image):
 """
     )
     inner_pytest(folder, *options(folder), *workers, text=text)
-    assert names(folder / "tmp/slotboot/machines") == ["test_inner-test_fails"]
-    assert "efi-variables.fd" in names(folder / "tmp/slotboot/machines/test_inner-test_fails/fails")
+    assert names(folder / "run/slotboot/machines") == ["test_inner-test_fails"]
+    assert "efi-variables.fd" in names(folder / "run/slotboot/machines/test_inner-test_fails/fails")
     assert names(folder / "logs") == ["test_inner-test_fails", "test_inner-test_passes"]
     inner_pytest(folder, *options(folder), "--slotboot-keep", *workers, text=text)
-    assert len(names(folder / "tmp/slotboot/machines")) == 2
+    assert len(names(folder / "run/slotboot/machines")) == 2
 
 
 @WORKERS
@@ -237,7 +237,7 @@ def test_all_are_off():
         "qemu_tests.errors.LabError: m0 cannot be closed",
         "and m1 cannot be closed",
     ]
-    assert names(folder / "tmp/slotboot/machines/test_inner-test_closes") == ["m0", "m1", "m2", "m3"]
+    assert names(folder / "run/slotboot/machines/test_inner-test_closes") == ["m0", "m1", "m2", "m3"]
 
 
 SHARED = (
@@ -274,7 +274,7 @@ def test_last(slotboot_session_machines, image):
     said = inner_pytest(folder, *options(folder), "--junit-xml=junit.xml", *workers)
     assert "1 failed, 10 passed" in said
     assert {"test_a", "test_b", "session"} <= set(names(folder / "logs"))
-    assert names(folder / "tmp/slotboot/machines") == ["session"]
+    assert names(folder / "run/slotboot/machines") == ["session"]
     cases = {
         case.attrib["name"]: [Path(entry.attrib["value"]).name for entry in case.iter("property")]
         for case in ET.parse(folder / "junit.xml").getroot().iter("testcase")  # noqa: S314  # pytest wrote it
