@@ -189,6 +189,16 @@ class JudgesDisagreeError(LabError):
         self.readings = readings
 
 
+class NoSlotsError(LabError):
+    """No partition of a disk has the type of the slots that were asked for."""
+
+    def __init__(self, path: Path, slot_type: str, found: Sequence[str]) -> None:
+        super().__init__(
+            f"{path}: no partition has the type {slot_type}; the types that are there: {', '.join(found) or 'none'}"
+        )
+        self.path, self.slot_type, self.found = path, slot_type, tuple(found)
+
+
 class DamagedTableError(LabError):
     """A table that should be whole is not."""
 
