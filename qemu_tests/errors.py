@@ -74,6 +74,14 @@ class OutputFolderError(LabError):
         self.path = path
 
 
+class UnwritableFolderError(LabError):
+    """No files can be made in a folder that is to take those of machines, or their console logs."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: no files can be made there: {reason}; choose another folder")
+        self.path = path
+
+
 class ToolFailedError(LabError):
     """A program of the harness, such as qemu-img, ran and failed."""
 
@@ -281,6 +289,16 @@ class JudgesDisagreeError(LabError):
         )
         super().__init__(f"{path}: the judges disagree: {seen}")
         self.readings = readings
+
+
+class NoSlotsError(LabError):
+    """No partition of a disk has the type of the slots that were asked for."""
+
+    def __init__(self, path: Path, slot_type: str, found: Sequence[str]) -> None:
+        super().__init__(
+            f"{path}: no partition has the type {slot_type}; the types that are there: {', '.join(found) or 'none'}"
+        )
+        self.path, self.slot_type, self.found = path, slot_type, tuple(found)
 
 
 class DamagedTableError(LabError):
