@@ -24,8 +24,9 @@ _FRAMES_A_CALL = 64
 class Counters:
     """Frames of one machine.
 
-    ``received``: what it sent to the switch. ``delivered``: what was handed to it or waits in its queue. Not handed to it:
-    ``cut`` because of a cut or a partition, ``lost`` by the set loss, ``overflowed`` because it did not read.
+    ``received``: what it sent to the switch. ``delivered``: what was handed to it or waits in its queue. Not handed to it,
+    nor, of what it sent, to the services of the switch: ``cut`` because of a cut or a partition, ``lost`` by the set loss,
+    ``overflowed`` because it did not read, or because a delay held too much back.
     """
 
     received: int = 0
@@ -79,8 +80,8 @@ class Port:
             self._waiting.clear()
 
     def _end(self, problem: str | None) -> None:
+        self._on_end(problem)  # first: when the machine sees its end, the reason is known
         self.close()
-        self._on_end(problem)
 
     def _read(self) -> None:
         try:
