@@ -20,6 +20,7 @@ from scapy.utils import rdpcap
 from qemu_tests.errors import NetworkError
 from qemu_tests.harness.network.network import Network, Plug
 from qemu_tests.harness.network.port import QUEUE_BYTES
+from qemu_tests.harness.network.switch import UNDERWAY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,6 +189,33 @@ def test_a_delay_keeps_the_order_and_ends_at_once(network: Network, cables: Plug
     network.delay(0)
     assert b.receive() == b"3"
     until(lambda: network.frames["c"].cut == 1)  # cut while it was underway
+
+
+def test_what_a_delay_holds_back_is_bounded(network: Network, cables: Plugged) -> None:
+    network.delay(3600)
+    for _ in range(100):
+        cables["a"].send(cables["b"].mac, bytes(60000))
+    until(lambda: network.frames["a"].received == 100)
+    assert network.frames["b"].overflowed + network.frames["c"].overflowed >= 60
+    assert network._switch._underway_bytes <= UNDERWAY_BYTES
+
+
+def test_a_guest_that_makes_up_addresses_does_not_fill_the_memory(network: Network, cables: Plugged) -> None:
+    for number in range(5000):
+        frame = cables["a"].mac + b"\x02\0" + struct.pack(">L", number) + b"\x88\xb5"
+        cables["a"].sock.sendall(struct.pack(">L", len(frame)) + frame)
+    until(lambda: network.frames["a"].received == 5000)
+    assert len(network._switch._learned) == 4096
+
+
+def test_where_a_machine_was_is_forgotten_when_it_is_unplugged(network: Network, cables: Plugged) -> None:
+    a, b, c = cables.values()
+    b.send(ALL, b"here")
+    assert a.receive() == c.receive() == b"here"
+    b.plug.unplug()
+    a.send(b.mac, b"where")
+    assert c.receive() == b"where"
+    assert network.frames["b"].delivered == 0
 
 
 def test_losses_repeat(network: Network, cables: Plugged) -> None:

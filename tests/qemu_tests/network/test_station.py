@@ -115,6 +115,7 @@ def test_a_wrong_address_is_refused() -> None:
     assert answer is not None
     assert answer.dst == BROADCAST
     assert options_of(answer) == {"message-type": NAK, "server_id": SWITCH}
+    assert len(answer[UDP].payload) >= 300  # the smallest BOOTP message of RFC 951
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,14 @@ def test_names(name: str, kind: str, answer: object) -> None:
 def test_there_is_no_such_name_or_only_no_such_record(name: str, kind: str, code: int) -> None:
     found = dns(name, kind)
     assert (found.rcode, found.ancount) == (code, 0)
+
+
+def test_a_datagram_with_a_wrong_checksum_is_dropped() -> None:
+    query = dhcp("discover")
+    query[UDP].chksum = 1
+    assert ask(query) is None
+    query[UDP].chksum = 0  # none was made
+    assert ask(query) is not None
 
 
 def test_other_operations_are_not_there() -> None:
