@@ -96,7 +96,6 @@ class Network:
     def close(self) -> None:
         """Pull out all cables and end the thread. Closing twice is harmless."""
         self._end()
-        self._switch.join()
 
     def reserve(self, machine: str) -> Host:
         """The addresses of a machine, before it is plugged in. From now on it has a name, and can be cut off.

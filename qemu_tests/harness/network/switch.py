@@ -86,13 +86,11 @@ class Switch:
         self._call(self._change, change, seed)
 
     def stop(self) -> None:
-        """Pull all cables out and end the thread, without waiting for it. Stopping twice is harmless."""
+        """Pull all cables out and end the thread. Stopping twice is harmless."""
         with suppress(RuntimeError):  # the loop was closed before
             self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def join(self) -> None:
-        """Wait for the end of the thread."""
-        self._thread.join()
+        if threading.current_thread() is not self._thread:  # it may be the one in which the last reference went away
+            self._thread.join()
 
     def _call(self, function: Callable[..., T], *arguments: object) -> T:
         done: concurrent.futures.Future[T] = concurrent.futures.Future()
