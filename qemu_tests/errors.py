@@ -317,3 +317,11 @@ class StoryError(LabError):
     ) -> None:
         super().__init__(f"{where}: expected {expected}, found {found}", tail, log)
         self.where, self.expected, self.found = where, expected, found
+
+
+class NetworkError(LabError):
+    """A private network cannot do what it was asked for, or a machine sent to it what is no frame."""
+
+    def __init__(self, network: str, reason: str) -> None:
+        super().__init__(f"network {network}: {reason}")
+        self.network = network
