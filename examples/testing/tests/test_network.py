@@ -18,9 +18,7 @@ pytestmark = pytest.mark.vm
 NAMES = ("ada", "bob", "cleo", "dan")
 
 
-def test_four_machines_find_each_other_by_name(
-    debian: Path, slotboot_lab: Lab, slotboot_machines: MakeMachine
-) -> None:
+def test_four_machines_find_each_other_by_name(debian: Path, slotboot_lab: Lab, slotboot_machines: MakeMachine) -> None:
     hardware = Hardware(memory=512, bus="nvme", nics=(PrivateNetwork(slotboot_lab.network()),))
     machines = [slotboot_machines(debian, name, hardware) for name in NAMES]
     for machine in machines:
