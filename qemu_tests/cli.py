@@ -17,7 +17,7 @@ from qemu_tests.errors import ImageError, LabError
 from qemu_tests.harness.accel import Accelerator, probe
 from qemu_tests.harness.command import command
 from qemu_tests.harness.disk.image import image_info
-from qemu_tests.harness.firmware import find_firmware
+from qemu_tests.harness.hardware.firmware import find_firmware
 from qemu_tests.harness.tools import find_tool
 
 

@@ -11,7 +11,7 @@ Run with ``pytest --slotboot-image appliance.raw``. Tests with images of their o
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +20,17 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from qemu_tests.harness.hardware import Hardware
     from qemu_tests.harness.lab import Lab
     from qemu_tests.harness.machine import Machine
     from qemu_tests.report.recorder import Recorder
+    from qemu_tests.scopes import ScopeMachines
 
     MakeMachine = Callable[..., Machine]
 
+__tracebackhide__ = True  # of all functions here: pytest looks for it in their globals too
 _REPORT = "slotboot-report"
-_LOGS = pytest.StashKey[list[Path]]()
+_MACHINES = pytest.StashKey["tuple[str, ScopeMachines]"]()
+_FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         metavar="DIR",
         default=os.environ.get("SLOTBOOT_LOGS"),
-        help="where the console logs go (default: $SLOTBOOT_LOGS, else pytest's temporary folder)",
+        help="where the console logs go, in a folder for each test (default: $SLOTBOOT_LOGS, else pytest's temporary folder)",
+    )
+    group.addoption(
+        "--slotboot-keep",
+        action="store_true",
+        help="keep the files of all machines, not only of those whose test failed",
     )
     group.addoption(
         "--slotboot-report",
@@ -89,14 +96,18 @@ def slotboot_lab(slotboot_folder: Path, pytestconfig: pytest.Config, slotboot_re
     from qemu_tests.harness.accel import Accelerator, probe
     from qemu_tests.harness.lab import Lab
     from qemu_tests.harness.shared import shared_result
+    from qemu_tests.scopes import make_folder
 
     chosen = pytestconfig.getoption("--slotboot-accel")
     if chosen:
         accelerator = Accelerator(chosen, "chosen with --slotboot-accel", 0.0)
     else:
         accelerator = Accelerator(**shared_result(slotboot_folder, "accelerator", lambda: asdict(probe())))
-    logs = pytestconfig.getoption("--slotboot-logs")
-    lab = Lab.open(slotboot_folder / "machines", Path(logs) if logs else None, accelerator=accelerator)
+    chosen_logs = pytestconfig.getoption("--slotboot-logs")
+    folder = slotboot_folder / "machines"
+    logs = pytestconfig.invocation_params.dir / chosen_logs if chosen_logs else slotboot_folder / "logs"
+    make_folder(logs)
+    lab = Lab.open(folder, logs, accelerator=accelerator)
     if not pytestconfig.pluginmanager.has_plugin(_REPORT):
         return lab
     from qemu_tests.report.recorded import RecordedLab
@@ -105,27 +116,27 @@ def slotboot_lab(slotboot_folder: Path, pytestconfig: pytest.Config, slotboot_re
     return RecordedLab.over(lab, slotboot_recorder)
 
 
-@pytest.fixture
-def slotboot_machines(slotboot_lab: Lab, request: pytest.FixtureRequest) -> Iterator[MakeMachine]:
-    """Make machines: ``slotboot_machines(image, name=..., hardware=...)``. All are switched off at the end of the test."""
-    machines: list[Machine] = []
-    logs = request.node.stash.setdefault(_LOGS, [])
+def _own_machines(scope: str) -> Callable[..., Iterator[ScopeMachines]]:
+    def machines(slotboot_lab: Lab, slotboot_folder: Path, request: pytest.FixtureRequest) -> Iterator[ScopeMachines]:
+        from qemu_tests.scopes import ScopeMachines
 
-    def make(image: Path, name: str | None = None, hardware: Hardware | None = None) -> Machine:
-        lab = replace(slotboot_lab, hardware=hardware or slotboot_lab.hardware)
-        machine = lab.machine(name or _name(request.node.name, len(machines)), image)
-        machines.append(machine)
-        logs.append(machine.log)
-        return machine
+        node, start = request.node, request.config.invocation_params.dir
+        made = ScopeMachines(slotboot_lab, slotboot_folder / "names", node.nodeid, start)
+        node.stash[_MACHINES] = (str(request.fixturename), made)
+        yield made
+        made.close()
+        if not (node.stash.get(_FAILED, False) or request.config.getoption("--slotboot-keep")):
+            made.remove_files()
 
-    yield make
-    for machine in machines:
-        machine.close()
+    machines.__doc__ = (
+        f"""Make machines for a {scope}: ``(image, name=..., hardware=...)``. All are switched off at its end."""
+    )
+    return machines
 
 
-def _name(test: str, number: int) -> str:
-    name = "".join(c if c.isalnum() else "-" for c in test.removeprefix("test_")).strip("-")
-    return f"{name}-{number + 1}" if number else name
+slotboot_machines = pytest.fixture(_own_machines("test"))
+slotboot_module_machines = pytest.fixture(_own_machines("module"), scope="module")
+slotboot_session_machines = pytest.fixture(_own_machines("session"), scope="session")
 
 
 @pytest.fixture
@@ -138,11 +149,30 @@ def slotboot_machine(slotboot_machines: MakeMachine, pytestconfig: pytest.Config
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed says where the console logs of its machines are."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say where the console logs are, in JUnit's XML too; an error is shown without what is ours."""
+    if call.when == "setup":
+        item.stash[_FAILED] = False  # of an earlier try of the same test
+    logs = _logs(item)
+    item.user_properties += [entry for log in logs if (entry := ("console log", log)) not in item.user_properties]
+    if call.excinfo is not None and not item.config.getoption("fulltrace"):
+        from qemu_tests.tracebacks import shorten
+
+        shorten(call.excinfo.value)
+        call.excinfo = pytest.ExceptionInfo.from_exception(call.excinfo.value)
     report = yield
-    logs = item.stash.get(_LOGS, [])
-    if logs and report.failed:
-        report.sections.append(("console logs", "\n".join(str(log) for log in logs)))
-        report.user_properties += [("console log", str(log)) for log in logs]
+    if report.failed:
+        for node in item.listchain():
+            node.stash[_FAILED] = True
+        if logs:
+            report.sections.append(("console logs", "\n".join(logs)))
     return report
+
+
+def _logs(item: pytest.Item) -> list[str]:
+    """The console logs of the machines that a test uses: its own, and those of its module and of the session."""
+    owners = [node.stash[_MACHINES] for node in item.listchain() if _MACHINES in node.stash]
+    names = getattr(item, "fixturenames", ())
+    return [str(log) for fixture, machines in owners if fixture in names for log in machines.logs]

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from qemu_tests import demo
+from qemu_tests.story import demo
 
 ROOT = Path(__file__).parent.parent
 MODULES = [
     "bench.boot",
     "bootselect.integration.stage",
     "gptlib.layout.generate",
-    "qemu_tests.demo",
-    "qemu_tests.picture",
+    "qemu_tests.story.demo",
+    "qemu_tests.story.picture",
     "update_agent.entry",
 ]
 SCRIPTS = ["bench", "bootstrap", "demo", "docs", "package", "picture", "test"]

@@ -103,11 +103,18 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Enviro
 def test_the_wheel_holds_exactly_what_it_shall(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     packages = ("gptlib/", "bootselect/", "update_agent/", "image_builder/", "qemu_tests/")
-    wanted = {name for name in tracked() if name.startswith(packages) and not name.startswith("qemu_tests/suites/")}
+    ours = ("qemu_tests/suites/", "qemu_tests/story/")
+    wanted = {name for name in tracked() if name.startswith(packages) and not name.startswith(ours)}
     manuals = {f"{DATA}/data/share/man/man1/{name}" for name in ("gptctl.1", "bootselect.1")}
     found = {name for name in names if not re.match(r"slotboot-[^/]*\.(dist-info|data/scripts)/", name)}
     assert found == wanted | manuals
-    assert not [name for name in names if "suites" in name or "__pycache__" in name]
+    assert not [name for name in names if re.search("suites|story|demo|picture|__pycache__", name)]
+
+
+def test_nothing_in_the_wheel_imports_what_is_not_in_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        sources = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
+    assert not [name for name, text in sources.items() if re.search(r"qemu_tests\.(story|suites)", text)]
 
 
 @pytest.mark.parametrize("command", ["gptctl", "bootselect", "updatectl", "image-builder", "bootlab"])

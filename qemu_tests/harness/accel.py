@@ -40,10 +40,11 @@ class Accelerator:
     reason: str
     seconds: float
 
-    @property
-    def cpu(self) -> str:
+    def cpu_of(self, arch: str) -> str:
         """The processor model: with a source of random numbers, or the first Python of a boot waits for entropy."""
-        return "host" if self.name == "kvm" else "qemu64,+rdrand"
+        if self.name == "kvm":
+            return "host"
+        return "max" if arch == "aarch64" else "qemu64,+rdrand"
 
     @property
     def slowdown(self) -> float:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from qemu_tests.harness.notifier import Notifier
 
-PORT_NAME = "org.slotboot.control"
+PORT_NAME, PORT_ID = "org.slotboot.control", "agent"
+"""What the guest calls the port, and what QEMU does."""
 
 
 @dataclass(frozen=True)

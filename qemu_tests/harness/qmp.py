@@ -82,6 +82,20 @@ class Qmp:
         except (ExecInterruptedError, StateError) as error:
             raise QmpClosedError(command, str(error)) from error
 
+    def wait_for_event(self, name: str, since: int = 0, seconds: float = COMMAND_SECONDS) -> Event:
+        """The first event of this name after the first ``since``. Raises QmpTimeoutError and QmpClosedError."""
+
+        def look() -> Event | None:
+            found = next((event for event in self.events[since:] if event.name == name), None)
+            if found is None and self.ended:
+                raise QmpClosedError(f"the event {name}", "")
+            return found
+
+        found = self._notifier.wait(look, seconds)
+        if found is None:
+            raise QmpTimeoutError(f"the event {name}", seconds)
+        return found
+
     def close(self, seconds: float = COMMAND_SECONDS) -> None:
         """Disconnect; QEMU goes on. Closing twice, or after QEMU's end, is harmless."""
         self._reader.call(self._disconnect(), seconds)

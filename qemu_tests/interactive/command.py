@@ -37,7 +37,7 @@ def run_by_hand(image: Path, medium: Path | None, accelerator: Accelerator | Non
         recorder = Recorder(f"{image.name}, by hand", notes)
         try:
             _run_session(
-                RecordedMachine(image.stem[:60] or "machine", image, lab, recorder),
+                RecordedMachine(image.stem[:60] or "machine", image, lab, lab.hardware, recorder),
                 medium,
                 terminal,
                 snapshots_of(image),

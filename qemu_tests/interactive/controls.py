@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from qemu_tests.harness.power_cycle import PowerCycle
     from qemu_tests.report.model import Table
     from qemu_tests.report.recorded import RecordedMachine
 
@@ -53,10 +52,7 @@ class Controls:
 
     def _end(self, how: Callable[[], None]) -> None:
         """End QEMU, and the thread that waits for it."""
-        cycle = self._cycle() if self.on else None
         how()
-        if cycle is not None:
-            cycle._notifier.ring()  # noqa: SLF001  # as in ``_cycle``
         if self._watcher is not None:
             self._watcher.join()
             self._watcher = None
@@ -90,13 +86,9 @@ class Controls:
         self.machine.resume(reason)
         self._watch()
 
-    def _cycle(self) -> PowerCycle:
-        return self.machine._on("be held by hand")  # noqa: SLF001  # what the harness has no public name for yet
-
     def type(self, data: bytes) -> None:
         """Into the serial port, as it is."""
-        cycle = self._cycle()
-        cycle._reader.send(cycle._serial, data, _INPUT_SECONDS)  # noqa: SLF001
+        self.machine.type_bytes(data)
 
     def power_cut(self) -> None:
         """Cut the power."""
@@ -108,7 +100,7 @@ class Controls:
 
     def reset(self) -> None:
         """Press the reset button; the end of the boot follows as news."""
-        self._cycle().qmp.execute("system_reset")
+        self.machine.qmp.execute("system_reset")
 
     def slots(self) -> Table:
         """What is on the disk."""

@@ -22,15 +22,23 @@ _MANY = 40
 """Boots after which it is a loop: two slots have at most 15 tries each."""
 
 
+PROVED, TRIED = "a proved slot boots", "a new slot is tried first"
+LOST, NOTHING, LOOP = "the readers lose the table", "nothing boots", "a loop"
+HALF, STORE = "a half-written slot can boot", "the variable store is lost"
+GOOD, BAD = (PROVED, TRIED), (LOST, NOTHING, LOOP, HALF, STORE)
+"""All that can be found of a state, in a few words: what may be, and what must not."""
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be said of a state; ``problem`` is empty where all is well.
+    """What is to be said of a state: ``found`` in a few words; ``problem`` in more, empty where all is well.
 
     ``booted`` are the numbers of the slots that the selector boots, one after another, when every slot that is not proved yet
     dies, up to the one that is known to boot. ``bootable`` are those and all others that it would ever boot as the table is,
     should those not work.
     """
 
+    found: str
     problem: str
     booted: tuple[int, ...] = ()
     bootable: frozenset[int] = frozenset()
@@ -61,9 +69,9 @@ class Judges:
             agree(self._path)
             return self._boot()
         except (JudgesDisagreeError, JudgeError) as error:
-            return Verdict(f"the readers: {error}")
+            return Verdict(LOST, f"the readers: {error}")
         except (BootselectError, GptError) as error:
-            return Verdict(f"the selector: {error}")
+            return Verdict(NOTHING, f"the selector: {error}")
 
     def _boot(self) -> Verdict:
         with Disk.open(self._path) as disk:
@@ -77,5 +85,6 @@ class Judges:
                 attributes = disk.table().partition(selection.number).attributes
             booted.append(selection.number)
             if attributes.successful:
-                return Verdict("", tuple(booted), frozenset({*booted, *bootable}))
-        return Verdict(f"a loop: {booted[-3:]} over and over")
+                found = PROVED if len(booted) == 1 else TRIED
+                return Verdict(found, "", tuple(booted), frozenset({*booted, *bootable}))
+        return Verdict(LOOP, f"a loop: {booted[-3:]} over and over")

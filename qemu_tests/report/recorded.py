@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from qemu_tests.errors import LabError, MachineDiedError, UnexpectedBoundaryError
+from qemu_tests.errors import GuestFailedError, LabError, MachineDiedError, UnexpectedBoundaryError
 from qemu_tests.harness.lab import Lab
 from qemu_tests.harness.machine import Machine
 from qemu_tests.report.model import CUT, DIED, ERROR, FAULT, OFF, POWEROFF, Table
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from qemu_tests.harness.control import Ready, Result
+    from qemu_tests.harness.hardware.values import Hardware
     from qemu_tests.harness.judges import Verdict
-    from qemu_tests.harness.power_cycle import Boundary
+    from qemu_tests.harness.machine import Boundary
     from qemu_tests.report.recorder import Recorder
 
 _JUDGES = ("cgpt", "sgdisk", "gptlib")
@@ -34,8 +35,17 @@ _JUDGES = ("cgpt", "sgdisk", "gptlib")
 class RecordedMachine(Machine):
     """A machine with a ``record`` in the report."""
 
-    def __init__(self, name: str, image: Path, lab: Lab, recorder: Recorder, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(name, image, lab, **options)
+    def __init__(
+        self,
+        name: str,
+        image: Path | str,
+        lab: Lab,
+        hardware: Hardware,
+        recorder: Recorder,
+        *,
+        variables: Path | str | None = None,
+    ) -> None:
+        super().__init__(name, image, lab, hardware, variables=variables)
         self._recorder = recorder
         self.record = recorder.record(name)
 
@@ -63,13 +73,17 @@ class RecordedMachine(Machine):
             self.record.failed()
             self._held()
             raise
+        except GuestFailedError as error:
+            self.record.failed()
+            self.record.tell(ERROR, error.line)
+            raise
         except MachineDiedError as error:
             self.record.end(DIED)
             self.record.tell(ERROR, error.line)
             raise
 
     def _held(self, kind: str = "") -> None:
-        boundary = None if self._cycle is None else self._cycle.boundary
+        boundary = self.boundary
         self.record.end(kind or (boundary.kind if boundary else OFF), after=self._slots())
 
     def boot(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
@@ -90,6 +104,15 @@ class RecordedMachine(Machine):
             self.record.end(OFF)
             raise
 
+    def wake(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        """As ``Machine.wake``."""
+        if self.state == "off":
+            self.record.boot(str(options.get("reason", "woken")), before=self._slots(), log=self.log)
+        with self._noticing():
+            super().wake(*arguments, **options)
+        if (ready := self._ready) is not None:
+            self.record.up(ready.label, ready.version)
+
     def resume(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """As ``Machine.resume``."""
         if self.state == "held":
@@ -108,6 +131,17 @@ class RecordedMachine(Machine):
         """As ``Machine.wait_for_line``."""
         with self._noticing():
             return super().wait_for_line(*arguments, **options)
+
+    def wait_for_prompt(self, *arguments: Any, **options: Any) -> re.Match[str]:  # noqa: ANN401
+        """As ``Machine.wait_for_prompt``."""
+        with self._noticing():
+            return super().wait_for_prompt(*arguments, **options)
+
+    def screenshot(self) -> bytes:
+        """As ``Machine.screenshot``."""
+        picture = super().screenshot()
+        self.record.screenshot(picture, f"the display in boot {self.boots}")
+        return picture
 
     def run(self, *arguments: Any, **options: Any) -> Result:  # noqa: ANN401
         """As ``Machine.run``."""
@@ -134,7 +168,7 @@ class RecordedMachine(Machine):
 
     def close(self) -> None:
         """As ``Machine.close``."""
-        if self._cycle is not None:
+        if self.state != "off":
             self.record.end(OFF, after=self._slots())
         super().close()
         self.record.finish()
@@ -157,6 +191,5 @@ class RecordedLab(Lab):
         """The same lab, recorded."""
         return cls(**{field.name: getattr(lab, field.name) for field in fields(lab)}, recorder=recorder)
 
-    def machine(self, name: str, image: Path, **options: Any) -> Machine:  # noqa: ANN401
-        """As ``Lab.machine``."""
-        return RecordedMachine(name, image, self, self.recorder, **options)
+    def _make(self, name: str, image: Path | str, hardware: Hardware, variables: Path | str | None) -> Machine:
+        return RecordedMachine(name, image, self, hardware, self.recorder, variables=variables)

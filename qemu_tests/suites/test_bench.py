@@ -78,7 +78,7 @@ def test_a_cut_at_a_sector_keeps_what_was_flushed_before_it(
     machine.boot(faults=[CutAt(struck)])
     machine.wait_until_ready()
     orders = [write(flushed, "flushed", flush=True), write(unflushed, "unflushed", flush=False)]
-    machine.order("; ".join([*orders, write(struck, "struck", flush=False)]))
+    machine.order("; ".join([*orders, write(struck, "struck", flush=True)]))
     machine.wait_for_freeze()
     machine.power_cut(NewestLost(0))
     assert [word_at(machine.disk, place, tmp_path) for place in (flushed, unflushed, struck)] == [

@@ -1,7 +1,8 @@
 """Stands in for QEMU: speaks QMP, a console and a control port on inherited descriptors, and does as it is told.
 
 Of QEMU's command line it takes the descriptors (``-chardev socket,id=monitor,fd=N`` and so on).
-Orders on the control port (base64 of a word): ``reboot``, ``die``, ``say``, ``nonsense``, ``hang``.
+Orders on the control port (base64 of a word): ``reboot``, ``die``, ``say``, ``nonsense``, ``hang``, ``leave``,
+``print LINE`` and ``prompt TEXT`` on the console.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def qmp(message: dict[str, Any]) -> None:
 
 def start() -> None:
     number = next(boots)
+    qmp({"event": "VSERPORT_CHANGE", "data": {"id": "agent", "open": True}})
     os.write(SERIAL, b"slotboot: booted slot=FAKE version=%d\n" % number)
     os.write(CONTROL, b"ready FAKE %d id-%d\n" % (number, number))
 
@@ -79,6 +81,13 @@ def order(line: bytes) -> None:
         os.write(SERIAL, b"last words")
         sys.stderr.write("qemu: something broke\n")
         sys.exit(3)
+    elif word == "leave":
+        qmp({"event": "VSERPORT_CHANGE", "data": {"id": "agent", "open": False}})
+        os.write(SERIAL, b"the agent has left\n")
+    elif word.startswith("print "):
+        os.write(SERIAL, word.removeprefix("print ").encode() + b"\n")
+    elif word.startswith("prompt "):
+        os.write(SERIAL, word.removeprefix("prompt ").encode())
     elif word == "nonsense":
         os.write(CONTROL, b"login: \n")
     elif word != "hang":

@@ -92,7 +92,7 @@ def test_deadlines_stretch_on_a_slow_machine_and_never_shrink() -> None:
 
 
 def test_a_guest_has_random_numbers_from_the_start() -> None:
-    assert "rdrand" in Accelerator("tcg", "", 0).cpu
+    assert "rdrand" in Accelerator("tcg", "", 0).cpu_of("x86_64")
 
 
 def test_the_probe_guest_is_what_its_comments_say(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.errors import MissingFirmwareError
-from qemu_tests.harness.firmware import Firmware, find_firmware
+from qemu_tests.harness.hardware.firmware import FirmwareFiles, find_firmware
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,8 @@ def test_missing_firmware_names_the_package(tmp_path: Path) -> None:
     with pytest.raises(MissingFirmwareError) as caught:
         find_firmware(places)
     assert str(caught.value) == (
-        f"{tmp_path / 'CODE.fd'}: no UEFI firmware for the virtual machine here nor in 1 other usual places; "
-        "install it (Debian: apt-get install ovmf)"
+        f"UEFI firmware of this kind for a virtual machine of x86_64: {tmp_path / 'CODE.fd'}: not there, nor in 1 other usual "
+        "places; install it (Debian: apt-get install ovmf)"
     )
 
 
@@ -29,14 +29,9 @@ def test_code_without_variables_is_not_enough(tmp_path: Path) -> None:
     for path in (tmp_path / "CODE.fd", other / "CODE.fd", other / "VARS.fd"):
         path.touch()
     places = [(tmp_path / "CODE.fd", tmp_path / "VARS.fd"), (other / "CODE.fd", other / "VARS.fd")]
-    assert find_firmware(places) == Firmware(other / "CODE.fd", other / "VARS.fd")
+    assert find_firmware(places) == FirmwareFiles(other / "CODE.fd", other / "VARS.fd")
 
 
-def test_a_machine_keeps_the_variables_it_has(tmp_path: Path) -> None:
-    template, own = tmp_path / "VARS.fd", tmp_path / "own.fd"
-    template.write_bytes(b"empty")
-    firmware = Firmware(tmp_path / "CODE.fd", template)
-    assert firmware.private_variables(own).read_bytes() == b"empty"
-    own.write_bytes(b"boot order")
-    assert firmware.private_variables(own).read_bytes() == b"boot order"
-    assert template.read_bytes() == b"empty"
+def test_there_is_no_secure_boot_for_a_machine_of_another_kind() -> None:
+    with pytest.raises(MissingFirmwareError, match=r"machine of aarch64: none; .*qemu-efi-aarch64"):
+        find_firmware(arch="aarch64", secure_boot=True)

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from qemu_tests.harness import hardware
-from qemu_tests.harness.accel import Accelerator
-from qemu_tests.harness.firmware import Firmware
 from qemu_tests.harness.judges import read_sgdisk
-from qemu_tests.harness.lab import Lab
 from qemu_tests.interactive.command import snapshots_of
 from qemu_tests.interactive.controls import Controls
 from qemu_tests.interactive.errors import NoTerminalError, SlotError
@@ -24,14 +18,15 @@ from qemu_tests.interactive.session import Session
 from qemu_tests.interactive.terminal import Follower, Terminal
 from qemu_tests.report.recorded import RecordedMachine
 from qemu_tests.report.recorder import Recorder
+from tests.qemu_tests.fakes import fake_lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from qemu_tests.report.model import Machine
     from tests.support import SlotImage
 
-FAKE = Path(__file__).with_name("fake_qemu.py")
 SECONDS = 30.0
 CTRL_A = "\x01"
 
@@ -99,16 +94,12 @@ def sitting(
     monkeypatch: pytest.MonkeyPatch,
     slot_image: Callable[..., SlotImage],
 ) -> Iterator[Sitting]:
-    program = tmp_path / "fake-qemu"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE}" "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setattr(hardware, "QEMU", str(program))
+    lab = fake_lab(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "VARS.fd").write_bytes(b"no variables")
-    accelerator, firmware = Accelerator("tcg", "", 0.4), Firmware(tmp_path / "CODE.fd", tmp_path / "VARS.fd")
     recorder = Recorder("by hand")
-    lab = Lab(tmp_path, tmp_path, accelerator, firmware)
-    sitting = Sitting(RecordedMachine("m1", slot_image((1, 0, 1), (2, 3, 0)).path, lab, recorder), tmp_path, recorder)
+    sitting = Sitting(
+        RecordedMachine("m1", slot_image((1, 0, 1), (2, 3, 0)).path, lab, lab.hardware, recorder), tmp_path, recorder
+    )
     yield sitting
     sitting.close()
 

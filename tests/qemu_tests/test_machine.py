@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from qemu_tests.errors import DamagedTableError, ImageError, MachineStateError
-from qemu_tests.harness import hardware
-from qemu_tests.harness.accel import Accelerator
+from qemu_tests.errors import (
+    ConsoleLogError,
+    ConsoleTimeoutError,
+    DamagedTableError,
+    GuestFailedError,
+    HardwareError,
+    ImageError,
+    LabError,
+    MachineStateError,
+    NoShellError,
+    WaitTimeoutError,
+)
 from qemu_tests.harness.control import Ready, Result
 from qemu_tests.harness.deadlines import NOMINAL_BOOT_SECONDS, Deadlines
-from qemu_tests.harness.firmware import Firmware
+from qemu_tests.harness.disk.faults import CutAtLine
 from qemu_tests.harness.hardware import DirectKernel
-from qemu_tests.harness.lab import Lab
+from tests.qemu_tests.fakes import fake_lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from qemu_tests.harness.lab import Lab
     from qemu_tests.harness.machine import Machine
     from tests.support import SlotImage
-
-FAKE = Path(__file__).with_name("fake_qemu.py")
 
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    program = tmp_path / "fake-qemu"
-    started, python, fake = (shlex.quote(str(word)) for word in (tmp_path / "started", sys.executable, FAKE))
-    program.write_text(f'#!/bin/sh\necho "$@" >>{started}\nexec {python} -I -S {fake} "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setattr(hardware, "QEMU", str(program))
-    variables = tmp_path / "VARS.fd"
-    variables.write_bytes(b"no variables")
-    for folder in (tmp_path / "machines", tmp_path / "logs"):
-        folder.mkdir()
-    accelerator = Accelerator("tcg", "", 0.4)
-    return Lab(tmp_path / "machines", tmp_path / "logs", accelerator, Firmware(tmp_path / "CODE.fd", variables))
+    return fake_lab(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -138,14 +133,19 @@ def test_what_a_state_does_not_allow_is_refused(machine: Machine) -> None:
         machine.run("true")
 
 
-def test_without_uefi_there_is_one_boot_only(machine: Machine, tmp_path: Path) -> None:
+def test_without_uefi_each_boot_is_a_process_of_its_own_on_the_same_disk(machine: Machine, tmp_path: Path) -> None:
     machine.boot(kernel=DirectKernel(tmp_path / "linux", tmp_path / "initrd", "gpt quiet"))
     machine.wait_until_ready()
+    session = machine.disk.session
+    assert session is not None
+    session.write(0, b"x" * 512)
     machine.reboot()
-    with pytest.raises(MachineStateError, match="started without UEFI firmware"):
-        machine.resume()
+    machine.resume()
+    machine.wait_until_ready()
+    assert machine.disk.session is session
+    assert session.read(0, 512) == b"x" * 512
     started = (tmp_path / "started").read_text()
-    assert f"-kernel {tmp_path}/linux -initrd {tmp_path}/initrd -append gpt quiet" in started
+    assert started.count(f"-kernel {tmp_path}/linux -initrd {tmp_path}/initrd -append gpt quiet") == 2
     assert "pflash" not in started
 
 
@@ -159,13 +159,146 @@ def test_a_kernel_can_be_given_for_all_boots_of_a_machine(lab: Lab, image: SlotI
     assert (tmp_path / "started").read_text().count(f"-kernel {tmp_path}/linux") == 2
 
 
-def test_a_machine_keeps_its_firmware_variables_over_all_its_boots(machine: Machine, tmp_path: Path) -> None:
-    for _ in range(2):
+def test_a_machine_keeps_its_firmware_variables_over_all_its_boots(machine: Machine) -> None:
+    """Nobody flushes them: they are in a flash chip."""
+    store = machine.variables
+    assert store is not None
+    for count in range(2):
         machine.boot()
+        assert store.session is not None
+        assert store.session.read(0, 512)[:1] == bytes([count])
+        store.session.write(0, bytes([count + 1]) * 512)
         machine.power_cut()
-    commands = (tmp_path / "started").read_text().splitlines()
-    stores = [json.loads(command.split("-blockdev ")[2].split(" -")[0])["filename"] for command in commands]
-    assert stores == [str(machine.folder / "efi-variables.fd")] * 2
+
+
+def test_a_machine_can_begin_with_other_variables(lab: Lab, image: SlotImage, tmp_path: Path) -> None:
+    store = tmp_path / "other.fd"
+    store.write_bytes(b"v" * 1024)
+    with lab.machine("m2", str(image.path), variables=str(store)) as machine:
+        assert machine.variables is not None
+        assert machine.variables.read(0, 512) == b"v" * 512
+
+
+def test_nobody_there_to_run_a_command_is_said_at_once(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    machine.order("leave")
+    machine.wait_for_line("the agent has left")
+    with pytest.raises(NoShellError, match="no agent has opened the port"):
+        machine.run("uname")
+    with pytest.raises(NoShellError):
+        machine.order("uname")
+
+
+def test_what_the_former_boot_said_is_no_news_of_this_one(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    machine.type_line("stale")
+    machine.wait_for_line("not found")
+    machine.reboot()
+    machine.resume()
+    assert machine.wait_for_line(r"booted slot=FAKE version=(\d)").group(1) == "2"
+    with pytest.raises(ConsoleTimeoutError):
+        machine.wait_for_line("stale", 0.01)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[    1.9] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100",
+        "[    2.5] Oops: 0002 [#1] PREEMPT SMP NOPTI",
+        "[    2.5] BUG: kernel NULL pointer dereference, address: 0000000000000000",
+        "You are in emergency mode. After logging in, type",
+        "bootselect: no slot could be booted; action: rescue",
+    ],
+)
+def test_a_failure_of_the_guest_ends_a_wait_at_once_and_leads_the_error(machine: Machine, line: str) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    machine.order("hang")
+    machine.order(f"print {line}")
+    with pytest.raises(GuestFailedError) as caught:
+        machine.wait_for_line("never")
+    assert str(caught.value).startswith(line)
+    assert "machine m1" in str(caught.value)
+    assert f"    | {line}" in str(caught.value)
+    assert machine.state == "on"
+    machine.order(f"print {line}")
+    with pytest.raises(GuestFailedError):
+        machine.run("hang")
+
+
+def test_a_failure_that_was_waited_for_is_what_the_test_wanted(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    machine.order("print Kernel panic - not syncing: sysrq")
+    assert machine.wait_for_line("Kernel panic")
+    assert machine.run("say").exit == 0
+    machine.order("print Kernel panic - not syncing: again")
+    assert machine.reboot().kind == "reboot"
+
+
+def test_a_missed_boundary_leads_with_the_failure_before_it(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    machine.order("print Kernel panic - not syncing: sysrq")
+    with pytest.raises(WaitTimeoutError, match=r"^Kernel panic - not syncing: sysrq \(machine m1: no reboot within"):
+        machine.wait_for_boundary(1)
+
+
+def test_a_prompt_is_seen_before_its_line_ends(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    machine.order("prompt login: ")
+    assert machine.wait_for_prompt("login: *$")
+    with pytest.raises(ConsoleTimeoutError):
+        machine.wait_for_prompt("login: *$", 0.01)
+
+
+def test_the_power_fails_at_a_line_of_the_console(machine: Machine) -> None:
+    machine.boot(faults=[CutAtLine("booted slot=FAKE")])
+    machine.wait_for_freeze()
+    session = machine.disk.session
+    assert session is not None
+    assert session.frozen
+    machine.power_cut()
+
+
+def test_a_full_log_folder_ends_the_test_with_that(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    full = open("/dev/full", "wb", buffering=0)  # noqa: PTH123, SIM115  # the console closes it
+    machine.console._file.close()
+    machine.console._file = full  # type: ignore[assignment]
+    machine.type_line("halp")
+    with pytest.raises(ConsoleLogError, match="No space left on device: the console log of machine m1"):
+        machine.wait_for_line("never")
+
+
+def test_keys_of_a_terminal_are_typed(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    machine.type("halp", "ctrl-c", "up", "enter")
+    machine.type("\n")
+    machine.wait_for_line(r"sh: halp.*\[A.*: not found|sh: halp")
+    with pytest.raises(
+        ValueError, match="'meta-x' is not a key of a terminal; expected ctrl-LETTER or one of backspace"
+    ):
+        machine.type("", "meta-x")
+
+
+def test_a_picture_needs_a_display(machine: Machine) -> None:
+    machine.boot()
+    with pytest.raises(HardwareError, match="m1: it has no display"):
+        machine.screenshot()
+
+
+def test_a_failed_judge_leaves_the_guest_running(machine: Machine) -> None:
+    machine.boot()
+    machine.wait_until_ready()
+    with pytest.raises(LabError):
+        machine.judge(slot_type="chromeos-kernel")
+    assert machine.run("say").exit == 0
 
 
 def test_the_last_console_lines_outlive_the_power(machine: Machine) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from qemu_tests.report.files import read_run
+from tests.qemu_tests.inner_pytest import inner_pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEST = """
 def test_one(slotboot_machine):
@@ -27,42 +28,23 @@ def test_two(slotboot_machines, tmp_path):
 """
 
 
-def inner_pytest(folder: Path, *options: str, text: str = TEST, fails: bool = False) -> str:
-    (folder / "test_inner.py").write_text(text)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SLOTBOOT_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *options, "test_inner.py"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert not fails or done.returncode
-    return done.stdout + done.stderr
-
-
 def test_a_failed_test_says_where_its_consoles_are(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
-    said = inner_pytest(tmp_path, "--slotboot-accel", "tcg", "--slotboot-logs", str(logs), "-k", "two")
+    said = inner_pytest(tmp_path, "--slotboot-logs", str(logs), "-k", "two", text=TEST)
     assert "told to fail" in said
     assert "console logs" in said
-    assert f"{logs}/two.console.log\n{logs}/two-2.console.log" in said
-    assert (logs / "two.console.log").read_text() == "Kernel panic"
+    folder = logs / "test_inner-test_two"
+    assert f"{folder}/two.console.log\n{folder}/two-2.console.log" in said
+    assert (folder / "two.console.log").read_text() == "Kernel panic"
 
 
 def test_the_machine_of_the_command_line_needs_an_image(tmp_path: Path) -> None:
-    said = inner_pytest(tmp_path, "--slotboot-accel", "tcg", "-k", "one")
+    said = inner_pytest(tmp_path, "-k", "one", text=TEST)
     assert "the fixture slotboot_machine needs --slotboot-image IMAGE" in said
 
 
 MACHINES = """
-import pathlib, sys
 import pytest
-from qemu_tests.harness import accel, firmware, hardware
-
-@pytest.fixture(autouse=True)
-def fake(monkeypatch):
-    monkeypatch.setattr(hardware, "QEMU", "FAKE")
 
 @pytest.fixture
 def image(tmp_path):
@@ -104,19 +86,10 @@ def test_without_a_machine():
 """
 
 
-@pytest.fixture
-def fake_qemu(tmp_path: Path) -> str:
-    program = tmp_path / "fake-qemu"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{Path(__file__).with_name("fake_qemu.py")}" "$@"\n')
-    program.chmod(0o755)
-    return str(program)
-
-
 @pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["one process", "xdist"])
-def test_a_run_leaves_a_report_of_its_machines(tmp_path: Path, fake_qemu: str, workers: tuple[str, ...]) -> None:
+def test_a_run_leaves_a_report_of_its_machines(tmp_path: Path, workers: tuple[str, ...]) -> None:
     page = tmp_path / "new" / "report.html"
-    text = MACHINES.replace("FAKE", fake_qemu)
-    said = inner_pytest(tmp_path, "--slotboot-accel", "tcg", f"--slotboot-report={page}", *workers, text=text)
+    said = inner_pytest(tmp_path, f"--slotboot-report={page}", *workers, text=MACHINES)
     assert "1 failed, 6 passed" in said
     assert f"what happened to the machines: {page}" in said
     assert page.read_text().startswith("<!DOCTYPE html>")

@@ -28,6 +28,16 @@ class CutAfter:
 
 
 @dataclass(frozen=True)
+class CutAtLine:
+    """The machine freezes when a console line comes that the regular expression ``pattern`` is found in.
+
+    The disk does not see the console: whoever reads it freezes the disk.
+    """
+
+    pattern: str
+
+
+@dataclass(frozen=True)
 class BadSector:
     """``operation`` on ``sector`` fails: the guest gets an input/output error, each time."""
 
@@ -37,7 +47,7 @@ class BadSector:
 
 @dataclass(frozen=True)
 class BadFlush:
-    """Every flush after the first ``after`` ones fails; what was to be flushed stays unflushed."""
+    """Every flush after the first ``after`` ones fails, a write with FUA is one too; what was to be flushed stays unflushed."""
 
     after: int = 0
 
@@ -61,4 +71,4 @@ class ReadOnlyDisk:
     """The disk is write-protected, and says so."""
 
 
-Fault = CutAt | CutAtWrite | CutAfter | BadSector | BadFlush | SlowDisk | FullDisk | ReadOnlyDisk
+Fault = CutAt | CutAtWrite | CutAfter | CutAtLine | BadSector | BadFlush | SlowDisk | FullDisk | ReadOnlyDisk

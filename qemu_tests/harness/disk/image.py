@@ -12,7 +12,8 @@ from qemu_tests.harness.tools import run_tool
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MIN_SIZE = 2 << 20
+SMALLEST_DISK = 2 << 20
+"""Bytes of a disk that has room for partitions."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class ImageInfo:
     size: int
 
 
-def image_info(path: Path) -> ImageInfo:
-    """What an image file is. Raises ImageError when there is none or it is empty, ToolFailedError, MissingToolError."""
+def image_info(path: Path, smallest: int = SMALLEST_DISK) -> ImageInfo:
+    """What an image file is. Raises ImageError when there is none or it has less than ``smallest`` bytes, ToolFailedError, MissingToolError."""
     if not path.is_file():
         reason = (
             "is not a file; give a disk image"
@@ -35,8 +36,9 @@ def image_info(path: Path) -> ImageInfo:
     # Force-share: a running QEMU holds the lock.
     fields = json.loads(run_tool("qemu-img", "info", "-U", "--output", "json", path.resolve()))
     info = ImageInfo(str(fields["format"]), int(fields["virtual-size"]))
-    if info.size < _MIN_SIZE:
-        raise ImageError(path, f"it has {info.size} bytes, too few for a disk with partitions; build it again")
+    if info.size < smallest:
+        what = "a disk with partitions" if smallest == SMALLEST_DISK else f"what takes at least {smallest}"
+        raise ImageError(path, f"it has {info.size} bytes, too few for {what}; build it again")
     return info
 
 

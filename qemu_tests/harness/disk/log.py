@@ -13,16 +13,22 @@ from qemu_tests.harness.disk.overlay import write_all
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from qemu_tests.harness.disk.losses import Piece
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """``length`` bytes written at ``offset`` of a disk. ``at`` is where the log keeps them; ``number`` counts all entries."""
+    """``length`` bytes written at ``offset`` of a disk. ``at`` is where the log keeps them; ``number`` counts all entries.
+
+    ``durable``: it was on stable storage when it was answered (FUA, or a medium without a cache), whatever was before it.
+    """
 
     number: int
     disk: str
     offset: int
     length: int
     at: int
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +41,23 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What happened between the writes: power on, power cut, reboot."""
+    """What happened between the writes of all disks: power on, reboot."""
 
     number: int
     text: str
 
 
-Entry = Write | Flush | Mark
+@dataclass(frozen=True, slots=True)
+class PowerOff:
+    """The power of a disk went off. Its medium then had what was durable, and ``kept`` of what was written since the last flush."""
+
+    number: int
+    disk: str
+    text: str
+    kept: tuple[Piece, ...]
+
+
+Entry = Write | Flush | Mark | PowerOff
 
 
 class WriteLog:
@@ -55,10 +71,10 @@ class WriteLog:
         self._lock = threading.Lock()
         self.entries: list[Entry] = []
 
-    def write(self, disk: str, offset: int, data: bytes | memoryview) -> Write:
+    def write(self, disk: str, offset: int, data: bytes | memoryview, *, durable: bool = False) -> Write:
         """Log a write. Raises OSError."""
         with self._lock:
-            entry = Write(len(self.entries), disk, offset, len(data), self._end)
+            entry = Write(len(self.entries), disk, offset, len(data), self._end, durable)
             write_all(self._fd, self._end, data)
             self._end += len(data)
             self.entries.append(entry)
@@ -73,6 +89,11 @@ class WriteLog:
         """Log what happened."""
         with self._lock:
             self.entries.append(Mark(len(self.entries), text))
+
+    def power_off(self, disk: str, text: str, kept: tuple[Piece, ...]) -> None:
+        """Log the end of a session."""
+        with self._lock:
+            self.entries.append(PowerOff(len(self.entries), disk, text, kept))
 
     def data(self, write: Write, start: int = 0, length: int | None = None) -> bytes:
         """The bytes of a write, or ``length`` of them from ``start`` on. Raises OSError."""

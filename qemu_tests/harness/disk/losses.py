@@ -32,7 +32,7 @@ def whole(write: Write) -> Piece:
 
 
 class Loss(Protocol):
-    """Which of the unflushed writes survive."""
+    """Which of the unflushed writes survive. Those with FUA are not asked about: they always do."""
 
     def survivors(self, unflushed: Sequence[Write]) -> list[Piece]:
         """What is left of them, in their order."""

@@ -37,7 +37,10 @@ class FrozenError(Exception):
 
 
 class Export(Protocol):
-    """What the server shows. Offsets and lengths are bytes. Methods raise OSError, whose errno the client gets, or FrozenError."""
+    """What the server shows. Offsets and lengths are bytes.
+
+    ``read``, ``write`` and ``flush`` raise OSError, whose errno the client gets, or FrozenError.
+    """
 
     size: int
     read_only: bool
@@ -45,15 +48,22 @@ class Export(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """``length`` bytes at ``offset``."""
 
-    def write(self, offset: int, data: memoryview) -> None:
-        """Write at ``offset``."""
+    def write(self, offset: int, data: memoryview, *, fua: bool) -> None:
+        """Write at ``offset``; with ``fua`` this write, and no other, is on stable storage in the end."""
 
     def flush(self) -> None:
         """Put on stable storage what was written."""
 
+    def fail(self, error: Exception) -> None:
+        """The server has ended for this reason, and not because the client went away."""
+
 
 class ProtocolError(Exception):
-    """The client does not speak the protocol, or hung up in the middle of a message."""
+    """The client does not speak the protocol."""
+
+
+class HungUpError(ProtocolError):
+    """The client hung up in the middle of a message."""
 
 
 class NbdServer:
@@ -75,8 +85,11 @@ class NbdServer:
                     pass
         except FrozenError:
             return  # the socket stays open: the client waits for an answer that never comes
-        except (OSError, ProtocolError) as error:
+        except (OSError, HungUpError) as error:
+            self.error = error  # the client is gone; whoever started it knows more
+        except Exception as error:  # noqa: BLE001  # nobody waits for this thread: it is told to whoever waits for the guest
             self.error = error
+            self._export.fail(error)
         finally:
             self._on_end()
 
@@ -93,7 +106,7 @@ class NbdServer:
         while at < length:
             done = self._sock.recv_into(buffer[at:])
             if not done:
-                raise ProtocolError("the client hung up")
+                raise HungUpError("the client hung up")
             at += done
         return buffer
 
@@ -132,7 +145,7 @@ class NbdServer:
         """Carry out one request; whether there may be another."""
         try:
             head = self._receive(_REQUEST.size)
-        except ProtocolError:
+        except HungUpError:
             return False
         magic, flags, command, handle, offset, length = _REQUEST.unpack(head)
         if magic != _REQUEST_MAGIC:
@@ -157,9 +170,7 @@ class NbdServer:
         if command == _CMD_FLUSH:
             export.flush()
         elif command in {_CMD_WRITE, _CMD_WRITE_ZEROES}:
-            export.write(offset, data if command == _CMD_WRITE else memoryview(bytes(length)))
-            if fua:
-                export.flush()
+            export.write(offset, data if command == _CMD_WRITE else memoryview(bytes(length)), fua=fua)
         else:
             raise OSError(errno.EINVAL, "no such command")
         return b""

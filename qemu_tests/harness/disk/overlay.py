@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from qemu_tests.errors import DiskFolderError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SECTOR = 512
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """What goes wrong with the files in there is a DiskFolderError."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskFolderError(folder, error.strerror or str(error)) from error
 
 
 def write_all(fd: int, offset: int, data: bytes | memoryview) -> None:
@@ -56,7 +69,7 @@ class Overlay:
 
     def __init__(self, below: Readable, size: int, path: Path) -> None:
         """``path`` is made or emptied. Raises OSError."""
-        self._below = below
+        self._below, self.path = below, path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         weakref.finalize(self, os.close, self._fd)
         self._written = bytearray(size // SECTOR)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import random
+import resource
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from qemu_tests.errors import ImageError, MachineStateError, MissingToolError
+from qemu_tests.errors import DiskFolderError, ImageError, MachineStateError, MissingToolError
 from qemu_tests.harness.disk.image import image_info
-from qemu_tests.harness.disk.log import Flush, Mark, Write
+from qemu_tests.harness.disk.log import Flush, Mark, PowerOff, Write, WriteLog
 from qemu_tests.harness.disk.losses import AllLost, NewestLost, NothingLost, OldestLost, SomeLost
 from qemu_tests.harness.disk.machine_disk import MachineDisk
+from qemu_tests.harness.disk.nbd import FrozenError
 from tests.support import run_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qemu_tests.harness.disk.losses import Loss
+    from qemu_tests.harness.disk.session import Session
 
 MIB = 1 << 20
 SIZE = 5 * MIB + 7 * 512
@@ -110,6 +114,150 @@ def test_switching_off_loses_nothing_and_the_next_session_goes_on(disk: MachineD
         disk.power_on()
 
 
+# What is left of the first three sectors, by hand: a write with FUA is alone on the medium, and over what was before it.
+FUA: list[tuple[str, Loss, str]] = [
+    ("write 0 a, fua 1 b", AllLost(), ".b."),
+    ("write 0 aaa, fua 1 b", AllLost(), ".b."),
+    ("write 0 aaa, fua 1 b", NothingLost(), "aba"),
+    ("fua 0 aaa, write 1 b", AllLost(), "aaa"),
+    ("fua 0 aaa, write 1 b", NothingLost(), "aba"),
+    ("fua 0 aaa, write 1 b, fua 1 c, write 2 d", NewestLost(1), "aca"),
+    ("write 0 aaa, fua 1 b, flush, write 1 c", AllLost(), "aba"),
+    ("write 0 aaa, fua 1 b, write 1 c, flush", AllLost(), "aca"),
+    ("write 0 aaa, fua 0 bbb, destroy 1, flush", AllLost(), "b.b"),
+]
+
+
+def play(disk: MachineDisk, script: str) -> Session:
+    session = disk.power_on()
+    for verb, *rest in (step.split() for step in script.split(", ")):
+        if verb == "flush":
+            session.flush()
+        elif verb == "destroy":
+            disk.write_zeros(int(rest[0]) * 512, 512)
+        else:
+            data = b"".join(letter.encode() * 512 for letter in rest[1])
+            session.write(int(rest[0]) * 512, data, fua=verb == "fua")
+    return session
+
+
+def first_sectors(disk: MachineDisk, count: int = 3) -> str:
+    return "".join(disk.read(at * 512, 512)[:1].decode().replace("\0", ".") for at in range(count))
+
+
+@pytest.mark.parametrize(("script", "loss", "left"), FUA)
+def test_a_write_with_fua_is_durable_and_makes_no_other_so(
+    disk: MachineDisk, script: str, loss: Loss, left: str
+) -> None:
+    disk.write_zeros(0, MIB)
+    play(disk, script)
+    disk.power_off(loss)
+    assert first_sectors(disk) == left
+
+
+def test_a_running_disk_shows_what_a_write_with_fua_left(disk: MachineDisk) -> None:
+    disk.write_zeros(0, MIB)
+    session = play(disk, "write 0 aaa, fua 1 b")
+    assert first_sectors(disk) == ".b."
+    assert [write.offset for write in session.unflushed] == [0]
+    assert [write.durable for write in disk.log.entries if isinstance(write, Write)] == [True, False, True]
+
+
+def test_a_chip_without_a_cache_loses_nothing_that_it_answered(tmp_path: Path) -> None:
+    """The size is that of the 4 MB variable store of OVMF."""
+    path = tmp_path / "variables.fd"
+    path.write_bytes(bytes(540672))
+    chip = MachineDisk(path, tmp_path, "variables", write_through=True)
+    session = play(chip, "write 0 aaa, write 1 b")
+    assert session.unflushed == ()
+    assert first_sectors(chip) == "aba"
+    chip.power_off(AllLost())
+    assert first_sectors(chip) == "aba"
+    assert chip.size == 540672
+    assert chip.export(tmp_path / "all.fd").stat().st_size == 540672
+
+
+def test_two_disks_of_a_machine_have_one_log_in_one_order(image: Path, tmp_path: Path) -> None:
+    log = WriteLog(tmp_path / "both.log")
+    disk, chip = (
+        MachineDisk(image, tmp_path, name, log=log, write_through=name == "chip") for name in ("disk", "chip")
+    )
+    first, second = disk.power_on(), chip.power_on()
+    first.write(0, sector("one"))
+    second.write(512, sector("two"))
+    first.write(0, sector("three"))
+    first.flush()
+    disk.power_off(AllLost())
+    chip.power_off(AllLost())
+    assert disk.log is chip.log is log
+    writes = [entry for entry in log.entries if isinstance(entry, Write)]
+    assert [(write.disk, log.data(write)) for write in writes] == [
+        ("disk", sector("one")),
+        ("chip", sector("two")),
+        ("disk", sector("three")),
+    ]
+    assert [(entry.disk, entry.text) for entry in log.entries if isinstance(entry, PowerOff)] == [
+        ("disk", "power cut: AllLost()"),
+        ("chip", "power cut: AllLost()"),
+    ]
+    assert disk.read(0, 512) == sector("three")
+    assert disk.read(512, 512) != sector("two") == chip.read(512, 512)
+
+
+def test_the_log_says_what_a_power_cut_left(disk: MachineDisk) -> None:
+    play(disk, "write 0 a, write 1 b, fua 2 c, write 3 d")
+    disk.power_off(OldestLost(1))
+    (off,) = (entry for entry in disk.log.entries if isinstance(entry, PowerOff))
+    assert [piece.write.offset // 512 for piece in off.kept] == [1, 2, 3]
+
+
+# RLIMIT_FSIZE makes writes beyond it fail with EFBIG, as a full file system does with ENOSPC.
+@pytest.fixture
+def full_folder() -> Iterator[Callable[[], None]]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_folder_of_the_host_freezes_the_guest_and_is_no_error_of_its_disk(
+    disk: MachineDisk, full_folder: Callable[[], None], tmp_path: Path
+) -> None:
+    session = disk.power_on()
+    session.write(0, sector("fits"))
+    full_folder()
+    with pytest.raises(FrozenError):
+        session.write(1024, sector("does not"))
+    assert session.frozen
+    assert isinstance(session.problem, DiskFolderError)
+    assert str(session.problem) == (
+        f"{tmp_path / 'machine'}: the host cannot keep the disk of a machine here: File too large; "
+        "make room, or choose another folder, and run it again"
+    )
+
+
+def test_a_full_folder_of_the_host_is_told_to_whoever_looks_at_the_disk(
+    disk: MachineDisk, full_folder: Callable[[], None]
+) -> None:
+    session = disk.power_on()
+    session.write(1024, sector("one"))
+    session.flush()
+    full_folder()
+    with pytest.raises(DiskFolderError, match="File too large"):
+        disk.read(0, 512)
+    assert isinstance(session.problem, DiskFolderError)
+    with pytest.raises(DiskFolderError, match="File too large"):
+        disk.power_off()
+    with pytest.raises(DiskFolderError):
+        disk.write_zeros(1024, 512)
+
+
+def test_a_folder_that_cannot_take_a_disk_is_an_error_of_one_line(image: Path, tmp_path: Path) -> None:
+    with pytest.raises(DiskFolderError, match="none: the host cannot keep the disk of a machine here: No such file"):
+        MachineDisk(image, tmp_path / "none")
+
+
 # The fates of five writes of two sectors each, by hand.
 FATES: list[tuple[Loss, str]] = [
     (AllLost(), ".........."),
@@ -128,8 +276,7 @@ def test_what_a_power_cut_loses(disk: MachineDisk, loss: Loss, left: str) -> Non
     for place, letter in enumerate("abcde"):
         session.write(place * 1024, letter.encode() * 1024)
     disk.power_off(loss)
-    found = "".join(disk.read(at * 512, 512)[:1].decode().replace("\0", ".") for at in range(10))
-    assert found == left
+    assert first_sectors(disk, 10) == left
 
 
 def test_a_seed_loses_the_same_again_and_seeds_differ(disk: MachineDisk) -> None:
@@ -154,7 +301,7 @@ def test_everything_is_logged_in_order_with_its_bytes(disk: MachineDisk) -> None
     session.write(0, sector("two") * 2)
     disk.power_off(AllLost())
     kinds = [type(entry) for entry in disk.log.entries]
-    assert kinds == [Mark, Write, Flush, Write, Mark]
+    assert kinds == [Mark, Write, Flush, Write, PowerOff]
     assert [entry.number for entry in disk.log.entries] == [0, 1, 2, 3, 4]
     first, second = (entry for entry in disk.log.entries if isinstance(entry, Write))
     assert (first.offset, disk.log.data(first)) == (1024, sector("one"))
@@ -163,7 +310,7 @@ def test_everything_is_logged_in_order_with_its_bytes(disk: MachineDisk) -> None
 
 @pytest.mark.parametrize("seed", range(5))
 def test_random_sessions_leave_what_a_list_of_sectors_says(disk: MachineDisk, seed: int) -> None:
-    """The model is a list of sectors; the disk is read in pieces of every size."""
+    """The model is a list of sectors; the disk is read in pieces of every size, while it runs too."""
     chance = random.Random(seed)
     durable = [disk.read(at * 512, 512) for at in range(64)]
     for _ in range(4):
@@ -175,9 +322,13 @@ def test_random_sessions_leave_what_a_list_of_sectors_says(disk: MachineDisk, se
                 session.flush()
                 durable = list(seen)
             else:
-                data = [bytes([step + 1]) * 512 for _ in range(count)]
-                session.write(first * 512, b"".join(data))
+                data, fua = [bytes([step + 1]) * 512 for _ in range(count)], chance.random() < 0.3
+                session.write(first * 512, b"".join(data), fua=fua)
                 seen[first : first + count] = data
+                if fua:
+                    durable[first : first + count] = data
+                if chance.random() < 0.2:
+                    assert disk.read(0, 64 * 512) == b"".join(durable)
             assert session.read(first * 512, count * 512) == b"".join(seen[first : first + count])
         if chance.random() < 0.5:
             disk.power_off(AllLost())

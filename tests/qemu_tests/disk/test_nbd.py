@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qemu_tests.errors import DiskServerError
 from qemu_tests.harness.disk.faults import (
     BadFlush,
     BadSector,
     CutAfter,
     CutAt,
+    CutAtLine,
     CutAtWrite,
     FullDisk,
     ReadOnlyDisk,
@@ -88,10 +90,12 @@ def qemu_io_again(disk: MachineDisk, *commands: str) -> list[str]:
     return qemu_io(disk, *commands)
 
 
-def test_a_write_with_fua_is_durable(disk: MachineDisk) -> None:
-    qemu_io(disk, "write -f -P 5 0 512", "flush")
+def test_a_write_with_fua_is_durable_and_flushes_nothing(disk: MachineDisk) -> None:
+    """qemu-io flushes when it ends, so the disk is read while it still runs: it is cut at the last write."""
+    with pytest.raises(subprocess.TimeoutExpired):
+        qemu_io(disk, "write -P 6 512 512", "write -f -P 5 0 512", "write 1024 512", faults=(CutAt(2),), seconds=2)
     disk.power_off(AllLost())
-    assert disk.read(0, 512) == b"\5" * 512
+    assert disk.read(0, 1024) == b"\5" * 512 + b"\xaa" * 512
 
 
 # What qemu-io says is the text of the error number that it got.
@@ -180,8 +184,45 @@ def test_nonsense_ends_the_server_and_harms_nothing(disk: MachineDisk, nonsense:
     server.close()
     theirs.close()
     assert server.error is not None
+    session = disk.session
+    assert session is not None
+    assert isinstance(session.problem, DiskServerError)
+    assert str(server.error) in str(session.problem)
     disk.power_off()
     assert disk.read(0, 512) == b"\xaa" * 512
+
+
+def test_a_client_that_goes_away_is_no_problem_of_the_server(disk: MachineDisk) -> None:
+    ours, theirs = socket.socketpair()
+    ended = threading.Event()
+    server = NbdServer(ours, session := disk.power_on(), ended.set)
+    theirs.recv(18)
+    theirs.sendall(b"\0\0")
+    theirs.close()
+    assert ended.wait(30)
+    server.close()
+    assert session.problem is None
+
+
+def test_a_fault_of_the_server_itself_is_told_too(disk: MachineDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = disk.power_on()
+    monkeypatch.setattr(session, "read", lambda *_: 1 / 0)
+    ours, theirs = socket.socketpair()
+    ended = threading.Event()
+    server = NbdServer(ours, session, ended.set)
+    theirs.sendall(b"\0\0\0\3" + b"IHAVEOPT" + struct.pack(">LL", 1, 4) + b"disk")
+    theirs.sendall(struct.pack(">LHHQQL", 0x25609513, 0, 0, 9, 0, 512))
+    assert ended.wait(30)
+    theirs.close()
+    server.close()
+    assert session.frozen
+    assert "disk disk: its server ended: division by zero" in str(session.problem)
+
+
+def test_a_cut_at_a_line_is_for_whoever_reads_the_console(disk: MachineDisk) -> None:
+    session = disk.power_on([CutAtLine("now 2/2/0")])
+    session.write(0, b"1" * 512)
+    assert not session.frozen
 
 
 def test_a_request_beyond_the_end_is_refused_by_number(disk: MachineDisk) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qemu_tests.browser import Browser, BrowserError
 from qemu_tests.report.files import write_page
 from qemu_tests.report.model import Run
+from qemu_tests.story.browser import Browser, BrowserError
 from tests.qemu_tests.report import sample
 
 if TYPE_CHECKING:

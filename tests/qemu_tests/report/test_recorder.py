@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.errors import ImageError, MachineDiedError, UnexpectedBoundaryError
-from qemu_tests.harness import hardware
-from qemu_tests.harness.accel import Accelerator
 from qemu_tests.harness.disk.faults import BadSector
-from qemu_tests.harness.firmware import Firmware
-from qemu_tests.harness.lab import Lab
 from qemu_tests.report.model import Verdict
 from qemu_tests.report.recorded import RecordedLab
 from qemu_tests.report.recorder import HEAD, TAIL, Recorder, ReplayCounter, judged, merge
@@ -22,14 +17,14 @@ from qemu_tests.report.tables import read_table, table_of
 from qemu_tests.story import timeline as kinds
 from qemu_tests.story.reporting import report_to
 from qemu_tests.story.timeline import Timeline
+from tests.qemu_tests.fakes import fake_lab
 from tests.qemu_tests.report import sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qemu_tests.harness.lab import Lab
     from tests.support import SlotImage
-
-FAKE = Path(__file__).parents[1] / "fake_qemu.py"
 
 
 class Clock:
@@ -52,16 +47,7 @@ def recorder(clock: Clock) -> Recorder:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> Lab:
-    program = tmp_path / "fake-qemu"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{FAKE}" "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setattr(hardware, "QEMU", str(program))
-    variables = tmp_path / "VARS.fd"
-    variables.write_bytes(b"no variables")
-    for folder in (tmp_path / "machines", tmp_path / "logs"):
-        folder.mkdir()
-    firmware = Firmware(tmp_path / "CODE.fd", variables)
-    plain = Lab(tmp_path / "machines", tmp_path / "logs", Accelerator("tcg", "", 0.4), firmware)
+    plain = fake_lab(tmp_path, monkeypatch)
     return RecordedLab.over(plain, recorder)
 
 
@@ -130,6 +116,7 @@ def test_a_table_that_changes_is_seen_before_and_after(lab: Lab, image: Path, re
 def test_a_boot_that_ends_while_it_is_waited_for_has_failed(lab: Lab, image: Path, recorder: Recorder) -> None:
     with lab.machine("m1", image) as machine:
         machine.boot()
+        machine.wait_for_line("booted")
         machine.order("reboot")
         with pytest.raises(UnexpectedBoundaryError):
             machine.wait_for_line("never")

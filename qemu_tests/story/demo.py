@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from qemu_tests.harness.hardware import DirectKernel
     from qemu_tests.story.timeline import Moment
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEFINITION = ROOT / "examples" / "minimal.toml"
 OUTPUT = Path("out/demo")
 MADE = {"built", "kernel", "logs", "machines", "report.html", "report.json", "timeline.txt"}

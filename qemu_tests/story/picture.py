@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from qemu_tests.browser import Browser
 from qemu_tests.errors import LabError
+from qemu_tests.story.browser import Browser
 
 PAGE, PICTURE = Path("out/demo/report.html"), Path("docs/report.png")
 WIDTH, SCALE = 1100, 1.25

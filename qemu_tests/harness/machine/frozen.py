@@ -1,0 +1,82 @@
+"""A running machine as files: frozen once, it goes on as often as wanted, in machines of their own.
+
+QEMU's migration writes the memory and the devices into a file; the disk and the firmware's variables are copied beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qemu_tests.errors import QmpCommandError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qemu_tests.harness.control import Ready
+    from qemu_tests.harness.hardware.values import Firmware, Hardware
+    from qemu_tests.harness.qmp import Qmp
+
+MIGRATION_SECONDS = 120.0
+_FAST = 1 << 40
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A machine that was running. ``medium`` is the update in its second drive, ``ready`` the greeting of its slot.
+
+    ``agent`` says whether something in the guest had the control port open.
+    """
+
+    folder: Path
+    hardware: Hardware
+    firmware: Firmware
+    medium: Path | None
+    ready: Ready | None
+    agent: bool
+
+    @property
+    def state(self) -> Path:
+        """Memory and devices."""
+        return self.folder / "state"
+
+    @property
+    def disk(self) -> Path:
+        """The disk, a sparse raw image."""
+        return self.folder / "disk.raw"
+
+    @property
+    def variables(self) -> Path:
+        """The variable store of UEFI firmware, where there is such firmware."""
+        return self.folder / "variables.fd"
+
+
+def save(qmp: Qmp, descriptor: int) -> None:
+    """Stop the guest and write its state to an inherited descriptor. Raises QmpCommandError when QEMU cannot."""
+    qmp.execute("stop")
+    _prepare(qmp)
+    _migrate(qmp, "migrate", descriptor)
+
+
+def load(qmp: Qmp, descriptor: int) -> None:
+    """Into a QEMU that was started with ``-incoming defer``; the guest is still stopped then. Raises QmpCommandError."""
+    _prepare(qmp)
+    _migrate(qmp, "migrate-incoming", descriptor)
+
+
+def _prepare(qmp: Qmp) -> None:
+    qmp.execute("migrate-set-capabilities", {"capabilities": [{"capability": "events", "state": True}]})
+    qmp.execute("migrate-set-parameters", {"max-bandwidth": _FAST})
+
+
+def _migrate(qmp: Qmp, command: str, descriptor: int) -> None:
+    before = len(qmp.events)
+    qmp.execute(command, {"uri": f"fd:{descriptor}"})
+    while True:
+        event = qmp.wait_for_event("MIGRATION", before, MIGRATION_SECONDS)
+        status = event.data.get("status")
+        if status == "completed":
+            return
+        if status in {"failed", "cancelled"}:
+            raise QmpCommandError(command, str(status))
+        before = qmp.events.index(event, before) + 1
