@@ -47,6 +47,8 @@ class Elsewhere:
 
 FOREIGN = "qemu_tests/suites/test_foreign_initramfs.py"
 BUILDER = "qemu_tests/suites/test_docs.py"
+OUTSIDE = "qemu_tests/suites/test_outside.py"
+PROJECT = "a project outside of the checkout, which boots machines"
 DISTRIBUTION = "changes a Debian: done in a new one, which is booted"
 PACKAGES = "takes the packages of a distribution"
 ELSEWHERE = {
@@ -56,6 +58,11 @@ ELSEWHERE = {
     "script/test": Elsewhere(".ci/run", "script/test", "runs this test"),
     "script/package": Elsewhere(FOREIGN, "script/package", "takes half a minute, and Debian's tools"),
     "pip": Elsewhere("tests/test_package.py", '"install", "--no-deps"', "needs a new environment"),
+    "cp -r examples/testing": Elsewhere(OUTSIDE, "steps(PAGE)", PROJECT),
+    "python3 -m venv": Elsewhere(OUTSIDE, "steps(PAGE)", PROJECT),
+    "my-tests/images/debian.sh": Elsewhere(OUTSIDE, "steps(PAGE)", PROJECT),
+    "my-tests/.venv/bin/pip": Elsewhere(OUTSIDE, "steps(PAGE)", PROJECT),
+    "my-tests/.venv/bin/pytest": Elsewhere(OUTSIDE, "steps(PAGE)", PROJECT),
     "apt": Elsewhere(FOREIGN, "apt-get install", DISTRIBUTION),
     "update-initramfs": Elsewhere(FOREIGN, "update-initramfs -c", DISTRIBUTION),
     "dracut": Elsewhere(FOREIGN, "dracut --no-hostonly", DISTRIBUTION),
@@ -65,7 +72,7 @@ ELSEWHERE = {
         "qemu_tests/story/scenes.py", '"bootselect status"', "shows the machine that it runs on"
     ),
     "updatectl install": Elsewhere("qemu_tests/story/stage.py", "updatectl install", "writes the disk of the machine"),
-    "reboot": Elsewhere("qemu_tests/harness/machine.py", "reboot -f", "reboots the machine"),
+    "reboot": Elsewhere("qemu_tests/harness/machine/shell.py", "reboot -f", "reboots the machine"),
     "image-builder build": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
     "image-builder artifacts": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
     "image-builder initrd": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
@@ -185,6 +192,7 @@ PYTHON = {
     "docs/gpt.md": "tests/gptlib/test_docs.py",
     "docs/libraries.md": "tests/test_docs.py",
     "docs/harness.md": BUILDER,
+    "docs/testing-your-image.md": OUTSIDE,
 }
 """Documents whose Python runs -> the test that runs it."""
 DRAWN = {"mermaid", ""}
