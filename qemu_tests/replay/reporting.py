@@ -26,9 +26,15 @@ def replay_of(found: Exploration, recording: Recording, places: Sequence[Place],
     seen = {verdict for counts in found.by_write.values() for verdict in counts}
     verdicts = [Verdict(text, text in BAD) for text in (*GOOD, *BAD) if text in GOOD or text in seen]
     counter = ReplayCounter(name, scope, verdicts)
+    of_store = False
     for write, counts in found.by_write.items():
-        where = place_of(write, recording, places)
-        counter.write(f"{write.length} bytes at {write.offset} of the {write.disk}: {where}")
+        before, of_store = of_store, write.disk != recording.name
+        # A boot programs its variables in thousands of writes of a word: those that follow each other are one column.
+        if not (before and of_store):
+            where = place_of(write, recording, places)
+            counter.write(
+                "variables" if of_store else f"{write.length} bytes at {write.offset} of the {write.disk}: {where}"
+            )
         for verdict, states in counts.items():
             counter.count(verdict, states)
     return counter.replay()

@@ -78,19 +78,27 @@ def store_parts(write: Write) -> list[tuple[int, int]]:
 
 
 def store_states(store: Recording) -> Mapping[Write, tuple[StoreState, ...]]:
-    """For each write to the variables the states before it, torn and after it. Raises OSError."""
+    """For each write to the variables the states torn and after it; before the first one too, as before others is after the last.
+
+    What is torn and as before or after it, such as where a write changes one word, is no state of its own. Raises OSError.
+    """
     now = bytearray(store.base.read(0, store.size))
-    states = {}
+    states: dict[Write, tuple[StoreState, ...]] = {}
     for write in store.entries:
         if not isinstance(write, Write) or write.disk != store.name:
             continue
-        data = store.log.data(write)
-        before = StoreState("before", (), store_problem(now))
+        data, old = store.log.data(write), bytes(now[write.offset : write.offset + write.length])
+        before = [] if states else [StoreState("before", (), store_problem(now))]
         torn = []
         for start, length in store_parts(write):
+            if (
+                data[start : start + length] == old[start : start + length]
+                or data[start + length :] == old[start + length :]
+            ):
+                continue
             part = bytearray(now)
             part[write.offset + start : write.offset + start + length] = data[start : start + length]
             torn.append(StoreState("torn", (Piece(write, start, length),), store_problem(part)))
         now[write.offset : write.offset + write.length] = data
-        states[write] = (before, *torn, StoreState("after", (whole(write),), store_problem(now)))
+        states[write] = (*before, *torn, StoreState("after", (whole(write),), store_problem(now)))
     return states

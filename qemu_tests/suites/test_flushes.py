@@ -140,7 +140,8 @@ def test_a_late_flush_and_a_wrong_order_are_found_in_every_story(
     recorded.prepare(" ".join(INSTALL))
     as_it_is = stories(recorded, lambda *words: " ".join(words))
     assert {story: found.failures for story, found in as_it_is.items()} == dict.fromkeys(as_it_is, ())
-    assert all(found.total > 10 for found in as_it_is.values())
+    # At least one attribute: two sectors of the backup in any combination, then one sector, then another.
+    assert all(found.total >= 4 + 2 + 2 for found in as_it_is.values())
     for name, mutation in WRONG.items():
 
         def broken(program: str, *words: str, mutation: str = mutation) -> str:

@@ -90,22 +90,17 @@ def test_each_write_has_a_state_before_it_torn_and_after_it(
     ]
     assert shown == [
         [("before", [], False), ("torn", [256], False), ("after", [512], False)],
-        [
-            ("before", [], False),
-            *[("torn", [length], False) for length in (256, 512, 1024, 1536)],
-            ("after", [2048], False),
-        ],
-        [("before", [], False), ("torn", [256], True), ("after", [512], True)],
-        [("before", [], True), ("torn", [256], False), ("after", [512], False)],
+        [*[("torn", [length], False) for length in (256, 512, 1024, 1536)], ("after", [2048], False)],
+        [("torn", [256], True), ("after", [512], True)],
+        [("torn", [256], False), ("after", [512], False)],
     ]
     found = explore(disk.recording(), places_of(image), tmp_path, Sample(), store=chip.recording())
     assert {kind: count for kind, count in found.states.items() if kind.startswith("store")} == {
-        "store before": 4,
+        "store before": 1,
         "store torn": 7,
         "store after": 4,
     }
-    assert found.failed == 3
-    assert {failure.kind for failure in found.failures} == {"store before", "store torn", "store after"}
+    assert [failure.kind for failure in found.failures] == ["store torn", "store after"]
 
 
 def test_a_disk_that_is_lost_while_the_variables_are_written_is_found(
