@@ -30,7 +30,7 @@ from qemu_tests.harness.disk.log import Write, WriteLog
 from qemu_tests.harness.disk.losses import AllLost
 from qemu_tests.harness.disk.machine_disk import MachineDisk
 from qemu_tests.harness.disk.nbd import NbdServer
-from qemu_tests.harness.firmware import find_firmware
+from qemu_tests.harness.hardware.firmware import find_firmware
 from qemu_tests.harness.unpack import kernel_of
 from qemu_tests.replay.store import store_states
 
@@ -114,7 +114,7 @@ class _Guest:
 def _argv(accelerator: Accelerator, start: Sequence[str], blockdev: dict[str, object]) -> list[str]:
     return [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-m", "256"),
-        *("-accel", accelerator.name, "-cpu", accelerator.cpu),
+        *("-accel", accelerator.name, "-cpu", accelerator.cpu_of("x86_64")),
         *start,
         *("-blockdev", json.dumps(blockdev), "-device", "virtio-blk-pci,drive=disk,bootindex=1"),
     ]

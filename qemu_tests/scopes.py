@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from qemu_tests.harness.hardware import Hardware
     from qemu_tests.harness.lab import Lab
     from qemu_tests.harness.machine import Machine
+    from qemu_tests.harness.machine.frozen import Frozen
+    from qemu_tests.harness.network.network import Network
 
 
 class ScopeMachines:
@@ -26,18 +28,47 @@ class ScopeMachines:
         self._lab, self._names, self._node_id, self._relative_to = lab, names, node_id, relative_to
         self._own_lab: Lab | None = None
         self._machines: list[Machine] = []
+        self._networks: list[Network] = []
         self.logs: list[Path] = []
 
+    @property
+    def lab(self) -> Lab:
+        """The lab of this scope, with folders of its own. Raises UnwritableFolderError."""
+        self._own_lab = self._own_lab or self._claim_folders()
+        return self._own_lab
+
     def __call__(
-        self, image: str | os.PathLike[str], name: str | None = None, hardware: Hardware | None = None
+        self,
+        image: str | os.PathLike[str],
+        name: str | None = None,
+        hardware: Hardware | None = None,
+        variables: str | os.PathLike[str] | None = None,
     ) -> Machine:
         """A machine that is off, on a disk that holds ``image`` at first. Errors as ``Lab.machine``, and UnwritableFolderError."""
-        self._own_lab = self._own_lab or self._claim_folders()
-        lab = replace(self._own_lab, hardware=hardware or self._own_lab.hardware)
-        machine = lab.machine(name or self._next_name(), self._relative_to / image)
+        store = None if variables is None else self._relative_to / variables
+        return self._mine(
+            self.lab.machine(name or self._next_name(), self._relative_to / image, hardware=hardware, variables=store)
+        )
+
+    def wake(self, frozen: Frozen, name: str | None = None, medium: Path | None = None) -> Machine:
+        """A machine that goes on where ``frozen`` was, as ``Lab.wake``."""
+        return self._mine(self.lab.wake(name or self._next_name(), frozen, medium=medium))
+
+    def _mine(self, machine: Machine) -> Machine:
         self._machines.append(machine)
         self.logs.append(machine.log)
         return machine
+
+    def network(self, name: str = "net", subnet: str = "10.77.0.0/24") -> Network:
+        """A private network for ``Hardware(nics=(PrivateNetwork(network),))``, which ends with this scope. Raises NetworkError.
+
+        What went over it is in ``NAME.pcap`` beside the console logs.
+        """
+        from qemu_tests.harness.network.network import Network
+
+        network = Network(name, subnet, capture=self.lab.logs / f"{name}.pcap")
+        self._networks.append(network)
+        return network
 
     def _claim_folders(self) -> Lab:
         name = claim(self._names, name_of_node(self._node_id))
@@ -52,8 +83,15 @@ class ScopeMachines:
         return name if number == 1 else f"{name}-{number}"
 
     def close(self) -> None:
-        """Switch all machines off, also when one of them cannot be: then raises its error, with those of others as notes."""
+        """Switch all machines off, also when one of them cannot be: then raises its error, with those of others as notes.
+
+        What went wrong with a network is such an error, too.
+        """
         errors = [error for machine in self._machines if (error := _error_of_closing(machine)) is not None]
+        for network in self._networks:
+            network.close()
+            if network.problem is not None:
+                errors.append(network.problem)
         if errors:
             first, *others = errors
             for other in others:

@@ -14,6 +14,7 @@ from qemu_tests.story import demo
 ROOT = Path(__file__).parent.parent
 MODULES = [
     "bench.boot",
+    "bench.harness",
     "bootselect.integration.stage",
     "gptlib.layout.generate",
     "qemu_tests.story.demo",

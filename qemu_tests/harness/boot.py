@@ -63,7 +63,8 @@ class Boot:
         for event in reversed(self.qemu.qmp.events[self._since :]):
             if event.name == "VSERPORT_CHANGE" and event.data.get("id") == PORT_ID:
                 return bool(event.data.get("open"))
-        return self._agent
+        # A greeting may have been faster than the news of the port.
+        return self._agent or self.qemu.control.greeted
 
     def check(self, wanted: str) -> None:
         """Raises what makes it pointless to wait for ``wanted``.

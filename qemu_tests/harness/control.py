@@ -65,7 +65,8 @@ class ControlPort:
         self._orders = 0
         self.problem: ControlProtocolError | None = None
         """The first line that was not understood; whoever waits raises it."""
-        self.ended = False
+        self.ended = self.greeted = False
+        """Whether there will be no more, and whether a slot has greeted since the last ``forget``."""
 
     def feed(self, data: bytes) -> None:
         """Take what arrived. Called by the reader."""
@@ -82,6 +83,7 @@ class ControlPort:
             return
         if isinstance(message, Ready):
             self._ready_messages.append(message)
+            self.greeted = True
         else:
             self._results[message[0]] = message[1]
 
@@ -94,6 +96,7 @@ class ControlPort:
         """The guest starts anew: what it left unfinished means nothing any more."""
         self._rest = b""
         self._ready_messages.clear()
+        self.greeted = False
 
     def take_ready(self) -> Ready | None:
         """The next greeting that nobody has taken yet. Raises ControlProtocolError."""

@@ -99,7 +99,7 @@ class BusyboxGuest:
         self._console, theirs = socket.socketpair()
         argv = [
             *(QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"),
-            *("-accel", accelerator.name, "-cpu", accelerator.cpu, "-m", "128"),
+            *("-accel", accelerator.name, "-cpu", accelerator.cpu_of("x86_64"), "-m", "128"),
             *("-kernel", str(files.kernel), "-initrd", str(files.initramfs)),
             *("-append", "console=ttyS0 quiet panic=-1", "-no-reboot"),
             *("-chardev", f"socket,id=serial,fd={theirs.fileno()}", "-serial", "chardev:serial"),

@@ -269,7 +269,7 @@ def test_a_full_log_folder_ends_the_test_with_that(machine: Machine) -> None:
     machine.wait_until_ready()
     full = open("/dev/full", "wb", buffering=0)  # noqa: PTH123, SIM115  # the console closes it
     machine.console._file.close()
-    machine.console._file = full  # type: ignore[assignment]
+    machine.console._file = full
     machine.type_line("halp")
     with pytest.raises(ConsoleLogError, match="No space left on device: the console log of machine m1"):
         machine.wait_for_line("never")

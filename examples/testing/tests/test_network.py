@@ -11,15 +11,14 @@ from qemu_tests import Hardware, PrivateNetwork
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qemu_tests import Lab
     from qemu_tests.plugin import MakeMachine
 
 pytestmark = pytest.mark.vm
 NAMES = ("ada", "bob", "cleo", "dan")
 
 
-def test_four_machines_find_each_other_by_name(debian: Path, slotboot_lab: Lab, slotboot_machines: MakeMachine) -> None:
-    hardware = Hardware(memory=512, bus="nvme", nics=(PrivateNetwork(slotboot_lab.network()),))
+def test_four_machines_find_each_other_by_name(debian: Path, slotboot_machines: MakeMachine) -> None:
+    hardware = Hardware(memory=512, bus="nvme", nics=(PrivateNetwork(slotboot_machines.network()),))
     machines = [slotboot_machines(debian, name, hardware) for name in NAMES]
     for machine in machines:
         machine.boot()

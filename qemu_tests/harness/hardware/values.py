@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qemu_tests.harness.network import Network
+    from qemu_tests.harness.network.network import Network
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Wiring:
@@ -16,6 +16,7 @@ class Wiring:
         self._ours: dict[str, socket.socket] = {}
         self._theirs: dict[str, socket.socket] = {}
         self._lent: dict[str, int] = {}
+        self._releases: list[Callable[[], None]] = []
 
     def plug(self, name: str) -> int:
         """A new pair; the descriptor of QEMU's end."""
@@ -23,9 +24,10 @@ class Wiring:
         self._ours[name], self._theirs[name] = ours, theirs
         return theirs.fileno()
 
-    def lend(self, name: str, descriptor: int) -> int:
-        """A descriptor that QEMU inherits as well and that belongs to somebody else."""
+    def lend(self, name: str, descriptor: int, release: Callable[[], None] = lambda: None) -> int:
+        """A descriptor that QEMU inherits as well and that belongs to somebody else; ``release`` is called when QEMU has it."""
         self._lent[name] = descriptor
+        self._releases.append(release)
         return descriptor
 
     @property
@@ -42,6 +44,9 @@ class Wiring:
         for sock in self._theirs.values():
             sock.close()
         self._theirs.clear()
+        for release in self._releases:
+            release()
+        self._releases.clear()
 
     def close(self) -> None:
         """Close what nobody has taken."""

@@ -117,7 +117,7 @@ class Parts:
                 plug = nic.network.plug(wanted.name)
                 parts.callback(plug.unplug)
                 macs[nic_name(number)] = plug.mac
-                wiring.lend(nic_name(number), plug.fd)
+                wiring.lend(nic_name(number), plug.fd, plug.close_fd)
         return macs
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from qemu_tests.harness.disk.losses import AllLost
 from qemu_tests.harness.disk.machine_disk import MachineDisk
 from qemu_tests.harness.hardware.command_line import nic_name, read_only_file
 from qemu_tests.harness.hardware.ports import forwarded_ports
-from qemu_tests.harness.hardware.values import DirectKernel, Uefi, UserNetwork
+from qemu_tests.harness.hardware.values import DirectKernel, PrivateNetwork, Uefi, UserNetwork
 from qemu_tests.harness.judges import SLOT_TYPE, agree, agree_whole
 from qemu_tests.harness.machine import frozen as freezing
 from qemu_tests.harness.machine.frozen import Frozen
@@ -69,6 +69,9 @@ class PoweredMachine:
             store = Path(variables or self._files.variables)
             self.variables = MachineDisk(store, self.folder, VARIABLES, log=self.disk.log, write_through=True)
         self.log.write_bytes(b"")
+        for nic in hardware.nics:
+            if isinstance(nic, PrivateNetwork):
+                nic.network.reserve(name)
         self._boot: Boot | None = None
         self._parts: Parts | None = None
         self._firmware: Firmware = hardware.firmware
@@ -301,7 +304,7 @@ class PoweredMachine:
     def addresses(self) -> tuple[str, ...]:
         """The IPv4 address of each network card, as its network gives it by DHCP."""
         return tuple(
-            "10.0.2.15" if isinstance(nic, UserNetwork) else nic.network.address_of(self.name)
+            "10.0.2.15" if isinstance(nic, UserNetwork) else str(nic.network.reserve(self.name).address)
             for nic in self.hardware.nics
         )
 

@@ -93,7 +93,7 @@ class SerialShell:
         console = self.boot.qemu.console
         self.type("_slotboot=\r")
         for at in range(0, len(encoded), _PIECE):
-            self.type(f'_slotboot="$_slotboot{encoded[at : at + _PIECE]}"\r')
+            self.type(f'_slotboot="${{_slotboot}}{encoded[at : at + _PIECE]}"\r')
         # The marks are put together by the shell, so that what is typed is not taken for them.
         self.type(
             f"printf '%s-%s\\n' slotboot start-{number}; "

@@ -9,7 +9,7 @@ import pytest
 
 from qemu_tests.harness.disk.log import WriteLog
 from qemu_tests.harness.disk.machine_disk import MachineDisk
-from qemu_tests.harness.firmware import find_firmware
+from qemu_tests.harness.hardware.firmware import find_firmware
 from qemu_tests.replay.crashes import Sample
 from qemu_tests.replay.explore import explore
 from qemu_tests.replay.places import places_of

@@ -1,0 +1,154 @@
+"""What the harness costs: ``python -m bench.harness [--json]`` (``script/bench harness``).
+
+One image, booted until its slot says that it is up, in turns so that a busy host slows all of them alike:
+
+- raw: QEMU alone on the raw image, with the same processor, memory and firmware
+- harness: a machine of the harness, on its honest disk, from ``boot()`` to the line
+
+Then four such boots as tests of the plugin, by one worker and by two, and what the host itself has to give: two QEMUs alone
+beside each other, against one after the other. No two workers can gain more than that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.options import wants_json
+from image_builder.api import build_image
+from image_builder.errors import BuildError
+from qemu_tests.errors import LabError
+from qemu_tests.harness.command import command
+from qemu_tests.harness.lab import Lab
+
+DEFINITION = Path(__file__).parent.parent / "examples" / "minimal.toml"
+ROUNDS, BOOTS = 3, 4
+LIMIT = 1.1
+"""How much longer than QEMU alone the harness may take."""
+WORKERS_TARGET = 1.6
+_UP = "slotboot: booted"
+_SECONDS = 300.0
+_TESTS = f"""
+import pytest
+
+@pytest.mark.parametrize("number", range({BOOTS}))
+def test_boots(slotboot_machine, number):
+    slotboot_machine.boot()
+    slotboot_machine.wait_for_line({_UP!r})
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """``ratio`` is of the two medians, in seconds, that are named; ``target`` is what it must not pass, or must reach."""
+
+    name: str
+    seconds: float
+    against: float
+    ratio: float
+    target: float | None = None
+
+
+class Bench:
+    """The image and the lab that all measurements share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.image = build_image(DEFINITION, folder / "image", version="1").path
+        self.lab = Lab.open(folder / "lab")
+        self._count = 0
+
+    def _number(self) -> int:
+        self._count += 1
+        return self._count
+
+    def raw(self, number: int | None = None) -> float:
+        """Seconds from the start of QEMU alone to the line."""
+        image = self.folder / f"raw-{self._number() if number is None else f'beside-{number}'}.raw"
+        shutil.copyfile(self.image, image)
+        argv = command(image, "raw", self.lab.accelerator, self.lab.firmware)
+        begin = time.monotonic()
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace"
+        ) as qemu:
+            try:
+                seen = any(_UP in line for line in qemu.stdout or ())
+                seconds = time.monotonic() - begin
+            finally:
+                qemu.kill()
+        image.unlink()
+        if not seen:
+            raise SystemExit(f"bench: QEMU ended before a line with {_UP!r}")
+        return seconds
+
+    def harness(self) -> float:
+        """Seconds from ``boot()`` to the line."""
+        with self.lab.machine(f"m{self._number()}", self.image) as machine:
+            begin = time.monotonic()
+            machine.boot()
+            machine.wait_for_line(_UP, _SECONDS)
+            return time.monotonic() - begin
+
+    def beside(self) -> float:
+        """Seconds for ``BOOTS`` boots of QEMU alone, two at a time."""
+        begin = time.monotonic()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self.raw, range(BOOTS)))
+        return time.monotonic() - begin
+
+    def workers(self, count: int) -> float:
+        """Seconds of a run of pytest with that many workers and ``BOOTS`` boots, all told."""
+        tests = self.folder / "test_boots.py"
+        tests.write_text(_TESTS)
+        words = ["-q", "-p", "no:cacheprovider", "-n", str(count), f"--slotboot-image={self.image}", str(tests)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SLOTBOOT_")}
+        argv = [sys.executable, "-m", "pytest", f"--slotboot-accel={self.lab.accelerator.name}", *words]
+        begin = time.monotonic()
+        done = subprocess.run(argv, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"bench: the tests failed:\n{done.stdout}{done.stderr}")
+        return time.monotonic() - begin
+
+
+def measure(folder: Path) -> list[Row]:
+    """All rows. Warm starts against cold ones belong here when machines can be suspended."""
+    bench = Bench(folder)
+    turns = [(bench.raw(), bench.harness()) for _ in range(ROUNDS)]
+    raw, harness = (statistics.median(column) for column in zip(*turns, strict=True))
+    one, two, beside = bench.workers(1), bench.workers(2), bench.beside()
+    alone = raw * BOOTS
+    return [
+        Row("harness to raw", harness, raw, harness / raw, LIMIT),
+        Row("one worker to two", one, two, one / two, WORKERS_TARGET),
+        Row("QEMU alone, in turn to two beside", alone, beside, alone / beside),
+    ]
+
+
+def main() -> None:
+    """Entry point."""
+    as_json = wants_json("harness", "What the harness costs beside QEMU alone, and what a second worker brings.")
+    try:
+        with tempfile.TemporaryDirectory(prefix="slotboot-bench-") as folder:
+            rows = measure(Path(folder))
+    except (BuildError, LabError, OSError) as error:
+        sys.exit(f"bench: {error}")
+    if as_json:
+        sys.stdout.write(json.dumps({"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+        return
+    sys.stdout.write(f"{'':<34} {'s':>7} {'to s':>7} {'ratio':>6} {'target':>7}\n")
+    for row in rows:
+        target = "" if row.target is None else f"{row.target:.1f}"
+        sys.stdout.write(f"{row.name:<34} {row.seconds:>7.1f} {row.against:>7.1f} {row.ratio:>6.2f} {target:>7}\n")
+
+
+if __name__ == "__main__":
+    main()
