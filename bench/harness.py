@@ -28,6 +28,7 @@ from image_builder.api import build_image
 from image_builder.errors import BuildError
 from qemu_tests.errors import LabError
 from qemu_tests.harness.command import command
+from qemu_tests.harness.hardware.firmware import find_firmware
 from qemu_tests.harness.lab import Lab
 
 DEFINITION = Path(__file__).parent.parent / "examples" / "minimal.toml"
@@ -75,7 +76,7 @@ class Bench:
         """Seconds from the start of QEMU alone to the line."""
         image = self.folder / f"raw-{self._number() if number is None else f'beside-{number}'}.raw"
         shutil.copyfile(self.image, image)
-        argv = command(image, "raw", self.lab.accelerator, self.lab.firmware)
+        argv = command(image, "raw", self.lab.accelerator, find_firmware())
         begin = time.monotonic()
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace"

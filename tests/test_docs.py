@@ -72,7 +72,7 @@ ELSEWHERE = {
         "qemu_tests/story/scenes.py", '"bootselect status"', "shows the machine that it runs on"
     ),
     "updatectl install": Elsewhere("qemu_tests/story/stage.py", "updatectl install", "writes the disk of the machine"),
-    "reboot": Elsewhere("qemu_tests/harness/machine.py", "reboot -f", "reboots the machine"),
+    "reboot": Elsewhere("qemu_tests/harness/machine/shell.py", "reboot -f", "reboots the machine"),
     "image-builder build": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
     "image-builder artifacts": Elsewhere(BUILDER, '"image-builder"', PACKAGES),
     "image-builder initrd": Elsewhere(BUILDER, '"image-builder"', PACKAGES),

@@ -72,7 +72,7 @@ class LineSplitter:
             length += len(last[-1])
             if length >= _SHOWN:
                 break
-        return _clean(_UNFINISHED.sub("", "".join(reversed(last))))
+        return _clean(_UNFINISHED.sub("", "".join(reversed(last))[-_SHOWN:]))
 
 
 def _clean(line: str) -> str:

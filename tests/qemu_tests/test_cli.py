@@ -83,8 +83,7 @@ def test_a_truncated_image(image: Path) -> None:
 
 
 def test_missing_firmware(image: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("qemu_tests.harness.firmware.PLACES", [])
-    monkeypatch.setattr("qemu_tests.harness.firmware.find_firmware.__defaults__", ([(tmp_path / "CODE.fd", tmp_path)],))
+    monkeypatch.setattr("qemu_tests.harness.hardware.firmware._X86_64", ((tmp_path / "CODE.fd", tmp_path),))
     assert refused(bootlab("boot", image)).endswith("install it (Debian: apt-get install ovmf)")
 
 

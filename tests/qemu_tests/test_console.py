@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -15,6 +14,7 @@ from qemu_tests.harness.console import TAIL_LINES, Console, LineSplitter
 from qemu_tests.harness.notifier import Notifier
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -37,10 +37,13 @@ class Waited(Console):
             notifier=self.notifier,
             qmp=SimpleNamespace(events=[]),
             control=SimpleNamespace(forget=lambda: None),
-            check=lambda: self.interrupt(),
+            check=self.check,
             check_end=lambda: None,
         )
         self.boot = Boot(cast("Qemu", qemu))
+
+    def check(self) -> None:
+        self.interrupt()
 
     def wait_for(self, pattern: str, seconds: float) -> re.Match[str]:
         return self.boot.line(pattern, seconds)
@@ -171,7 +174,7 @@ def test_a_prompt_matches_before_its_line_ends_and_only_once(console: Waited) ->
 def test_a_bad_line_ends_the_wait_for_a_later_one_but_not_for_an_earlier_one(console: Waited) -> None:
     console.feed(b"first\nKernel panic - not syncing: x\nlast\n")
     assert console.wait_for("first", 0)
-    with pytest.raises(GuestFailedError, match="^Kernel panic - not syncing: x "):
+    with pytest.raises(GuestFailedError, match=r"^Kernel panic - not syncing: x "):
         console.wait_for("last", 0)
     assert console.wait_for("last", 0)
 

@@ -122,7 +122,7 @@ def test_fails(slotboot_machines, image):
     )
     inner_pytest(folder, *options(folder), *workers, text=text)
     assert names(folder / "run/slotboot/machines") == ["test_inner-test_fails"]
-    assert "efi-variables.fd" in names(folder / "run/slotboot/machines/test_inner-test_fails/fails")
+    assert "disk.durable" in names(folder / "run/slotboot/machines/test_inner-test_fails/fails")
     assert names(folder / "logs") == ["test_inner-test_fails", "test_inner-test_passes"]
     inner_pytest(folder, *options(folder), "--slotboot-keep", *workers, text=text)
     assert len(names(folder / "run/slotboot/machines")) == 2
@@ -355,7 +355,7 @@ def test_crashes(slotboot_machines, image):
     machine = boots(slotboot_machines, image, "client")
     mark = Path(__file__).with_name("crashed")
     if not mark.exists():
-        mark.write_text(str(machine._cycle.pid))
+        mark.write_text(str(machine._boot.qemu.pid))
         os.kill(os.getpid(), signal.SIGKILL)
 """
     )
