@@ -62,9 +62,10 @@ class SerialShell:
 
     def _find_shell(self, user: str, seconds: float) -> None:
         """A prompt of a shell has no form to wait for: it is asked until it answers."""
-        deadline, mark = time.monotonic() + seconds, "slotboot-logged-in"
+        deadline, mark = time.monotonic() + seconds, "slotboot-logged-2"
         while True:
-            self.type("printf '%s-%s\\n' slotboot logged-in\r")
+            # Without quotes: where its beginning is thrown away, the rest must not open one.
+            self.type("echo slotboot-logged-$((1+1))\r")
             left = deadline - time.monotonic()
             try:
                 match = self.boot.line(rf"{mark}|{_REFUSED}|{LOGIN}", min(left, _ASK_AGAIN), prompt=True)
