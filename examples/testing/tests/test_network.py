@@ -11,13 +11,13 @@ from qemu_tests import Hardware, PrivateNetwork
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qemu_tests.plugin import MakeMachine
+    from qemu_tests.scopes import ScopeMachines
 
 pytestmark = pytest.mark.vm
 NAMES = ("ada", "bob", "cleo", "dan")
 
 
-def test_four_machines_find_each_other_by_name(debian: Path, slotboot_machines: MakeMachine) -> None:
+def test_four_machines_find_each_other_by_name(debian: Path, slotboot_machines: ScopeMachines) -> None:
     hardware = Hardware(memory=512, bus="nvme", nics=(PrivateNetwork(slotboot_machines.network()),))
     machines = [slotboot_machines(debian, name, hardware) for name in NAMES]
     for machine in machines:

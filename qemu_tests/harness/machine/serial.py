@@ -62,9 +62,10 @@ class SerialShell:
 
     def _find_shell(self, user: str, seconds: float) -> None:
         """A prompt of a shell has no form to wait for: it is asked until it answers."""
-        deadline, mark = time.monotonic() + seconds, "slotboot-logged-in"
+        deadline, mark = time.monotonic() + seconds, "slotboot-logged-2"
         while True:
-            self.type("printf '%s-%s\\n' slotboot logged-in\r")
+            # Without quotes: where its beginning is thrown away, the rest must not open one.
+            self.type("echo slotboot-logged-$((1+1))\r")
             left = deadline - time.monotonic()
             try:
                 match = self.boot.line(rf"{mark}|{_REFUSED}|{LOGIN}", min(left, _ASK_AGAIN), prompt=True)
@@ -93,7 +94,7 @@ class SerialShell:
         console = self.boot.qemu.console
         self.type("_slotboot=\r")
         for at in range(0, len(encoded), _PIECE):
-            self.type(f'_slotboot="$_slotboot{encoded[at : at + _PIECE]}"\r')
+            self.type(f'_slotboot="${{_slotboot}}{encoded[at : at + _PIECE]}"\r')
         # The marks are put together by the shell, so that what is typed is not taken for them.
         self.type(
             f"printf '%s-%s\\n' slotboot start-{number}; "
