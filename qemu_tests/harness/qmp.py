@@ -82,6 +82,15 @@ class Qmp:
         except (ExecInterruptedError, StateError) as error:
             raise QmpClosedError(command, str(error)) from error
 
+    def hand_over(self, descriptor: int, name: str) -> None:
+        """Give QEMU a file that is open here, under a name. Raises as ``execute``."""
+
+        async def send() -> None:
+            self._client.send_fd_scm(descriptor)
+
+        self._reader.call(send(), COMMAND_SECONDS)
+        self.execute("getfd", {"fdname": name})
+
     def wait_for_event(self, name: str, since: int = 0, seconds: float = COMMAND_SECONDS) -> Event:
         """The first event of this name after the first ``since``. Raises QmpTimeoutError and QmpClosedError."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qemu_tests.harness.qmp import Qmp
 
 MIGRATION_SECONDS = 120.0
-_FAST = 1 << 40
+_FAST, _NAME = 1 << 40, "state"
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class Frozen:
         return self.folder / "variables.fd"
 
 
-def save(qmp: Qmp, descriptor: int) -> None:
-    """Stop the guest and write its state to an inherited descriptor. Raises QmpCommandError when QEMU cannot."""
+def save(qmp: Qmp, path: Path) -> None:
+    """Stop the guest and write its state into a new file. Raises QmpCommandError when QEMU cannot, OSError."""
     qmp.execute("stop")
-    _prepare(qmp)
-    _migrate(qmp, "migrate", descriptor)
+    with path.open("xb") as file:
+        _migrate(qmp, "migrate", file.fileno())
 
 
-def load(qmp: Qmp, descriptor: int) -> None:
-    """Into a QEMU that was started with ``-incoming defer``; the guest is still stopped then. Raises QmpCommandError."""
-    _prepare(qmp)
-    _migrate(qmp, "migrate-incoming", descriptor)
+def load(qmp: Qmp, path: Path) -> None:
+    """Into a QEMU that was started with ``-incoming defer``; the guest is still stopped then. Raises QmpCommandError, OSError."""
+    with path.open("rb") as file:
+        _migrate(qmp, "migrate-incoming", file.fileno())
 
 
 def _prepare(qmp: Qmp) -> None:
@@ -70,8 +70,10 @@ def _prepare(qmp: Qmp) -> None:
 
 
 def _migrate(qmp: Qmp, command: str, descriptor: int) -> None:
+    _prepare(qmp)
+    qmp.hand_over(descriptor, _NAME)
     before = len(qmp.events)
-    qmp.execute(command, {"uri": f"fd:{descriptor}"})
+    qmp.execute(command, {"uri": f"fd:{_NAME}"})
     while True:
         event = qmp.wait_for_event("MIGRATION", before, MIGRATION_SECONDS)
         status = event.data.get("status")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from qemu_tests.harness.hardware.firmware import FirmwareFiles
     from qemu_tests.harness.hardware.values import Firmware, Hardware
 
-STATE = "state"
-"""The file that takes the state of a machine when it is frozen."""
 DISK, VARIABLES = "disk", "variables"
 
 
@@ -40,7 +37,7 @@ DISK, VARIABLES = "disk", "variables"
 class Wanted:
     """A machine that is to be started. ``files`` are those of UEFI firmware, ``update`` the medium in the second drive.
 
-    ``disks``: the sessions by name. ``incoming`` is the state of a frozen machine from which it goes on.
+    ``disks``: the sessions by name. ``incoming`` says that it waits for the state of a frozen machine.
     """
 
     name: str
@@ -52,7 +49,7 @@ class Wanted:
     files: FirmwareFiles | None
     disks: Mapping[str, Session]
     update: Backend | None = None
-    incoming: Path | None = None
+    incoming: bool = False
 
 
 def check_hardware(name: str, hardware: Hardware) -> None:
@@ -67,10 +64,7 @@ def check_hardware(name: str, hardware: Hardware) -> None:
 
 
 class Parts:
-    """The parts of one QEMU process. ``start`` is how to start it; ``close`` takes them away again.
-
-    ``state`` is QEMU's descriptor of the file that takes its state when it is frozen, ``incoming`` that of the one it goes on from.
-    """
+    """The parts of one QEMU process. ``start`` is how to start it; ``close`` takes them away again."""
 
     def __init__(self, wanted: Wanted) -> None:
         """Raises MissingToolError and OSError; nothing is left behind then."""
@@ -82,11 +76,6 @@ class Parts:
             macs = self._networks(wanted, wiring, parts)
             if wanted.hardware.tpm:
                 _start_tpm(wanted, wiring, parts)
-            self.state = _open(wanted.folder / STATE, os.O_RDWR | os.O_CREAT | os.O_TRUNC, parts)
-            wiring.lend(STATE, self.state)
-            self.incoming = -1
-            if wanted.incoming is not None:
-                self.incoming = wiring.lend("incoming", _open(wanted.incoming, os.O_RDONLY, parts))
             drives = {
                 name: served(name, wiring.plug(name), read_only=session.read_only)
                 for name, session in wanted.disks.items()
@@ -104,7 +93,7 @@ class Parts:
             )
             argv = [
                 *machine_arguments(assembly),
-                *held_arguments(wiring.descriptors, incoming=wanted.incoming is not None),
+                *held_arguments(wiring.descriptors, incoming=wanted.incoming),
             ]
             self.start = Start(argv, wiring, wanted.disks, wanted.folder / "qemu.stderr", wanted.log)
             self._parts = parts.pop_all()
@@ -123,12 +112,6 @@ class Parts:
     def close(self) -> None:
         """After QEMU's end."""
         self._parts.close()
-
-
-def _open(path: Path, flags: int, parts: ExitStack) -> int:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
-    parts.callback(os.close, descriptor)
-    return descriptor
 
 
 def _start_tpm(wanted: Wanted, wiring: Wiring, parts: ExitStack) -> None:

@@ -18,7 +18,7 @@ from qemu_tests.harness.hardware.values import DirectKernel, PrivateNetwork, Uef
 from qemu_tests.harness.judges import SLOT_TYPE, agree, agree_whole
 from qemu_tests.harness.machine import frozen as freezing
 from qemu_tests.harness.machine.frozen import Frozen
-from qemu_tests.harness.machine.parts import DISK, STATE, VARIABLES, Parts, Wanted, check_hardware
+from qemu_tests.harness.machine.parts import DISK, VARIABLES, Parts, Wanted, check_hardware
 from qemu_tests.harness.qemu import Qemu
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class PoweredMachine:
         if self.variables is not None:
             self.variables.power_on()
 
-    def _start(self, reason: str, incoming: Path | None = None) -> Boot:
+    def _start(self, reason: str, *, incoming: bool = False) -> Boot:
         """A new QEMU on the disks as they are, held before it runs."""
         uefi = isinstance(self._firmware, Uefi)
         sessions = {DISK: self.disk.session, VARIABLES: self.variables.session if uefi and self.variables else None}
@@ -313,13 +313,11 @@ class PoweredMachine:
 
         Raises MachineStateError, QmpCommandError and OSError.
         """
-        boot, parts = self._on("be frozen", "on"), self._parts
+        boot = self._on("be frozen", "on")
         found = Frozen(Path(folder), self.hardware, self._firmware, self._medium, self._ready, boot.agent)
         found.folder.mkdir(parents=True)
-        if parts is not None:
-            freezing.save(boot.qemu.qmp, parts.state)
+        freezing.save(boot.qemu.qmp, found.state)
         self.close()
-        (self.folder / STATE).rename(found.state)
         self.disk.export(found.disk)
         if self.variables is not None:
             self.variables.export(found.variables)
@@ -332,9 +330,8 @@ class PoweredMachine:
         self._medium = self._checked_medium(medium or state.medium)
         self._firmware = state.firmware
         self._power_on_disks(())
-        qemu = self._start(reason, state.state).qemu
+        qemu = self._start(reason, incoming=True).qemu
         qemu.qmp.connect()
-        if self._parts is not None:
-            freezing.load(qemu.qmp, self._parts.incoming)
+        freezing.load(qemu.qmp, state.state)
         self._boot, self._ready = Boot(qemu, agent=state.agent), state.ready
         qemu.qmp.execute("cont")
