@@ -21,7 +21,8 @@ from qemu_tests.errors import (
 from qemu_tests.harness.control import Ready, Result
 from qemu_tests.harness.deadlines import NOMINAL_BOOT_SECONDS, Deadlines
 from qemu_tests.harness.disk.faults import CutAtLine
-from qemu_tests.harness.hardware import DirectKernel
+from qemu_tests.harness.disk.losses import NothingLost
+from qemu_tests.harness.hardware import DirectKernel, Hardware
 from tests.qemu_tests.fakes import fake_lab
 
 if TYPE_CHECKING:
@@ -327,3 +328,12 @@ def test_deadlines_stretch_when_boots_are_slow_and_never_shrink() -> None:
     deadlines.observe_boot(NOMINAL_BOOT_SECONDS * 3)
     deadlines.observe_boot(1)
     assert deadlines.seconds(10) == 30
+
+
+def test_a_power_cut_of_a_drive_that_drops_fua_is_refused(lab: Lab, image: SlotImage) -> None:
+    with lab.machine("m2", image.path, hardware=Hardware(bus="nvme")) as machine:
+        machine.boot()
+        with pytest.raises(HardwareError, match="NVMe drive does not pass on which writes must be durable"):
+            machine.power_cut()
+        assert machine.state == "on"
+        machine.power_cut(NothingLost())

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemu_tests.errors import ImageError, MachineStateError, PortError
+from qemu_tests.errors import HardwareError, ImageError, MachineStateError, PortError
 from qemu_tests.harness.boot import Boot, Boundary
 from qemu_tests.harness.disk.faults import CutAtLine
 from qemu_tests.harness.disk.image import image_info
-from qemu_tests.harness.disk.losses import AllLost
+from qemu_tests.harness.disk.losses import AllLost, NothingLost
 from qemu_tests.harness.disk.machine_disk import MachineDisk
 from qemu_tests.harness.hardware.command_line import nic_name, read_only_file
 from qemu_tests.harness.hardware.ports import forwarded_ports
@@ -264,8 +264,17 @@ class PoweredMachine:
         self._on("be told to shut down", "on").qemu.qmp.execute("system_powerdown")
 
     def power_cut(self, loss: Loss | None = None) -> None:
-        """Cut the power, now: what the guest has not flushed is lost, all of it or what ``loss`` says."""
+        """Cut the power, now: what the guest has not flushed is lost, all of it or what ``loss`` says.
+
+        Raises HardwareError for a drive on NVMe, of which nobody could say what it has not lost, unless nothing is lost.
+        """
         console = self._on("lose power").qemu.console
+        if self.hardware.bus == "nvme" and not isinstance(loss, NothingLost):
+            raise HardwareError(
+                self.name,
+                "QEMU's NVMe drive does not pass on which writes must be durable (FUA), so a power cut would lose what the guest "
+                "has saved; use another bus, or power_cut(NothingLost())",
+            )
         console.annotate(f"{self.name}: power cut")
         self._last_tail = console.tail
         self._end_qemu(cut=True)
