@@ -27,6 +27,7 @@ DEBIAN_PACKAGES = {
     "objdump": "binutils",
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
+    "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-x86_64": "qemu-system-x86",
     "readelf": "binutils",
     "setpriv": "util-linux",

@@ -73,14 +73,14 @@ def with_debian_in_b(slot: Path, folder: Path, *, tries: int, cmdline: str = "")
     return image
 
 
-def machine_with(slotboot_machines: MakeMachine, image: Path, name: str) -> Machine:
-    return slotboot_machines(image, name, hardware=Hardware(memory=512))
+def machine_with(quick_machines: MakeMachine, image: Path, name: str) -> Machine:
+    return quick_machines(image, name, hardware=Hardware(memory=512))
 
 
 def test_a_slot_is_marked_good_once_its_required_checks_have_passed(
-    debian_slot: Path, slotboot_machines: MakeMachine, tmp_path: Path
+    debian_slot: Path, quick_machines: MakeMachine, tmp_path: Path
 ) -> None:
-    machine = machine_with(slotboot_machines, with_debian_in_b(debian_slot, tmp_path, tries=3), "systemd-healthy")
+    machine = machine_with(quick_machines, with_debian_in_b(debian_slot, tmp_path, tries=3), "systemd-healthy")
     machine.boot()
     machine.wait_for_line(r"booting slot USR-B .* now 2/2/0")
     machine.wait_for_line("Finished.*Health checks of the booted slot", 120)
@@ -90,10 +90,10 @@ def test_a_slot_is_marked_good_once_its_required_checks_have_passed(
 
 
 def test_a_slot_whose_required_check_fails_reboots_itself_and_falls_back(
-    debian_slot: Path, slotboot_machines: MakeMachine, tmp_path: Path
+    debian_slot: Path, quick_machines: MakeMachine, tmp_path: Path
 ) -> None:
     image = with_debian_in_b(debian_slot, tmp_path, tries=1, cmdline=UNHEALTHY)
-    machine = machine_with(slotboot_machines, image, "systemd-unhealthy")
+    machine = machine_with(quick_machines, image, "systemd-unhealthy")
     machine.boot()
     machine.wait_for_line(r"booting slot USR-B .* now 2/0/0")
     assert machine.wait_for_boundary(180).kind == "reboot"

@@ -223,6 +223,9 @@ class PoweredMachine:
     def wait_until_ready(self, seconds: float | None = None) -> Ready:
         """Wait until a slot is up, healthy and marked good, which our agent says. Raises as ``Boot.until``."""
         boot = self._on("greet")
+        if self._ready is not None:
+            boot.check("greeting of the slot")
+            return self._ready
         self._ready = boot.until("greeting of the slot", boot.qemu.control.take_ready, self._deadline(seconds))
         self._lab.deadlines.observe_boot(time.monotonic() - self._begin)
         return self._ready
@@ -332,13 +335,20 @@ class PoweredMachine:
             self.variables.export(found.variables)
         return found
 
-    def wake(self, state: Frozen, *, medium: Path | str | None = None, reason: str = "woken") -> None:
+    def wake(
+        self,
+        state: Frozen,
+        *,
+        medium: Path | str | None = None,
+        faults: Sequence[Fault] = (),
+        reason: str = "woken",
+    ) -> None:
         """Go on where ``state`` was frozen, on a machine that was made from its disk. See ``Lab.wake``."""
         if self._boot is not None:
             raise MachineStateError(self.name, "be woken", self.state)
         self._medium = self._checked_medium(medium or state.medium)
         self._firmware = state.firmware
-        self._power_on_disks(())
+        self._power_on_disks(faults)
         qemu = self._start(reason, incoming=True).qemu
         qemu.qmp.connect()
         freezing.load(qemu.qmp, state.state)
