@@ -37,7 +37,7 @@ def test_a_slot_is_booted_from_nvme_with_a_tpm_a_display_and_a_network(
     # TPM 2.0 in the devices that the firmware describes (ACPI).
     assert machine.run("ls /sys/bus/acpi/devices | grep MSFT0101").exit == 0
     machine.power_button()
-    assert machine.run("true").exit == 0  # the tiny slot has nobody who would look at it
+    assert machine.run("echo ok").exit == 0  # the tiny slot has nobody who would look at it
 
 
 @pytest.mark.parametrize("bus", ["scsi", "usb"])
@@ -63,7 +63,7 @@ def test_the_firmware_of_aarch64_sees_the_partitions(materials: Materials, slotb
     machine.boot()
     machine.wait_for_prompt(r"Shell> *$")
     with pytest.raises(NoShellError):
-        machine.run("true")
+        machine.run("echo ok")
     machine.type("map -r", "enter")
     guid = machine.wait_for_line(r"HD\(1,GPT,([0-9A-F-]{36})").group(1)
     machine.power_cut()
