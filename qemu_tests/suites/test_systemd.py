@@ -39,9 +39,9 @@ chroot "$1" systemctl mask systemd-udev-trigger.service systemd-logind.service g
 chroot "$1" systemctl set-default multi-user.target
 rm -rf "$1/var/lib/apt/lists" "$1/var/cache/apt"
 # mmdebstrap has the kernel's file systems mounted there; the folders themselves stay.
-mkfs.erofs --quiet -zlz4 -x-1 --exclude-regex='^(dev|proc|sys)/' "$2" "$1"
+mkfs.erofs --quiet -zlz4 -x-1 --exclude-regex='^(dev|proc|sys)/' "$2/debian.erofs" "$1"
 """
-"""Run by mmdebstrap outside of the new Debian: $1 is its root, $2 the file system to make of it."""
+"""Run by mmdebstrap outside of the new Debian: $1 is its root, $2 the folder for the file system that is made of it."""
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +49,7 @@ def debian_slot(slotboot_folder: Path) -> Path:
     """An erofs with Debian, systemd and our units; a word on the kernel's command line makes its health check fail."""
 
     def build() -> str:
-        folder = slotboot_folder / "debian"
-        folder.mkdir()
-        slot = folder / "debian.erofs"
-        build_in_debian(PACKAGES, INSTALL, folder, slot)
-        return str(slot)
+        return str(build_in_debian(PACKAGES, INSTALL, "debian-slot") / "debian.erofs")
 
     return Path(shared_result(slotboot_folder, "debian-slot", build))
 
