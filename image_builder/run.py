@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEBIAN_PACKAGES = {
+    "/usr/lib/apt/apt-helper": "apt",
     "sfdisk": "fdisk",
     "apt-cache": "apt",
     "apt-get": "apt",

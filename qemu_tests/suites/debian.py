@@ -6,13 +6,13 @@ What was built is kept in the cache by what went into it: the script, the packag
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from image_builder.cache import cache_root, publish_folder
 from qemu_tests.harness.tools import run_tool
+from tests.test_package import tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,14 +56,8 @@ def kept(name: str, words: Iterable[str], folders: Sequence[str], fill: Callable
 
 
 def _tracked(folders: Sequence[str]) -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *folders, "pyproject.toml", "MANIFEST.in"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    wanted = (*(f"{folder}/" for folder in folders), "pyproject.toml", "MANIFEST.in")
+    return [name for name in tracked() if name.startswith(wanted)]
 
 
 def _with_index(digest: hashlib._Hash) -> str:
