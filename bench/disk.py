@@ -181,8 +181,8 @@ def _measure(name: str, image: Path, start: Sequence[str], accelerator: Accelera
         return boot, time.monotonic() - begin
 
 
-def compare(image: Path, folder: Path, rounds: int = ROUNDS) -> list[Row]:
-    """Medians of ``rounds`` for each of ``DISKS``, one after another in each round. ``image`` is the default one, raw."""
+def compare(image: Path, folder: Path, rounds: int = ROUNDS, disks: Sequence[str] = DISKS) -> list[Row]:
+    """Medians of ``rounds`` for each of ``disks``, raw among them, one after another in each round. ``image`` is the default one, raw."""
     accelerator, direct = probe(), kernel_of(image, folder / "kernel")
     start = ["-machine", "q35", "-kernel", str(direct.kernel), "-initrd", str(direct.initramfs)]
     start += ["-append", direct.command_line]
@@ -190,7 +190,7 @@ def compare(image: Path, folder: Path, rounds: int = ROUNDS) -> list[Row]:
     with larger.open("r+b") as file:
         file.truncate(image.stat().st_size + ((MIB + 8) << 20))
     subprocess.run(["sgdisk", "--move-second-header", str(larger)], check=True, capture_output=True)
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in DISKS}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in disks}
     for _ in range(rounds):
         for name, times in found.items():
             times.append(_measure(name, larger, start, accelerator))

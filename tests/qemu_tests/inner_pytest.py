@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
 _FAKE = Path(__file__).with_name("fake_qemu.py")
 _OURS = ("PYTEST_", "SLOTBOOT_")
+IMAGE = """
+import pytest
+from pathlib import Path
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(4 << 20))
+    return path
+"""
+"""A fixture for tests in there: an empty disk."""
 
 
 def fake_qemu(folder: Path) -> Path:

@@ -50,6 +50,13 @@ def machine(lab: Lab, image: SlotImage) -> Iterator[Machine]:
         yield machine
 
 
+@pytest.fixture
+def running(machine: Machine) -> Machine:
+    machine.boot()
+    machine.wait_until_ready()
+    return machine
+
+
 def test_somebody_can_type_on_the_console(machine: Machine) -> None:
     machine.boot()
     machine.type_line("halp")
@@ -180,28 +187,24 @@ def test_a_machine_can_begin_with_other_variables(lab: Lab, image: SlotImage, tm
         assert machine.variables.read(0, 512) == b"v" * 512
 
 
-def test_nobody_there_to_run_a_command_is_said_at_once(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
-    machine.order("leave")
-    machine.wait_for_line("the agent has left")
-    machine.qmp.execute("echo")  # the news of the port came before its answer
+def test_nobody_there_to_run_a_command_is_said_at_once(running: Machine) -> None:
+    running.order("leave")
+    running.wait_for_line("the agent has left")
+    running.qmp.execute("echo")  # the news of the port came before its answer
     with pytest.raises(NoShellError, match="no agent has opened the port"):
-        machine.run("uname")
+        running.run("uname")
     with pytest.raises(NoShellError):
-        machine.order("uname")
+        running.order("uname")
 
 
-def test_what_the_former_boot_said_is_no_news_of_this_one(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
-    machine.type_line("stale")
-    machine.wait_for_line("not found")
-    machine.reboot()
-    machine.resume()
-    assert machine.wait_for_line(r"booted slot=FAKE version=(\d)").group(1) == "2"
+def test_what_the_former_boot_said_is_no_news_of_this_one(running: Machine) -> None:
+    running.type_line("stale")
+    running.wait_for_line("not found")
+    running.reboot()
+    running.resume()
+    assert running.wait_for_line(r"booted slot=FAKE version=(\d)").group(1) == "2"
     with pytest.raises(ConsoleTimeoutError):
-        machine.wait_for_line("stale", 0.01)
+        running.wait_for_line("stale", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -214,45 +217,37 @@ def test_what_the_former_boot_said_is_no_news_of_this_one(machine: Machine) -> N
         "bootselect: no slot could be booted; action: rescue",
     ],
 )
-def test_a_failure_of_the_guest_ends_a_wait_at_once_and_leads_the_error(machine: Machine, line: str) -> None:
-    machine.boot()
-    machine.wait_until_ready()
-    machine.order("hang")
-    machine.order(f"print {line}")
+def test_a_failure_of_the_guest_ends_a_wait_at_once_and_leads_the_error(running: Machine, line: str) -> None:
+    running.order("hang")
+    running.order(f"print {line}")
     with pytest.raises(GuestFailedError) as caught:
-        machine.wait_for_line("never")
+        running.wait_for_line("never")
     assert str(caught.value).startswith(line)
     assert "machine m1" in str(caught.value)
     assert f"    | {line}" in str(caught.value)
-    assert machine.state == "on"
-    machine.order(f"print {line}")
+    assert running.state == "on"
+    running.order(f"print {line}")
     with pytest.raises(GuestFailedError):
-        machine.run("hang")
+        running.run("hang")
 
 
-def test_a_failure_that_was_waited_for_is_what_the_test_wanted(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
-    machine.order("print Kernel panic - not syncing: sysrq")
-    assert machine.wait_for_line("Kernel panic")
-    assert machine.run("say").exit == 0
+def test_a_failure_that_was_waited_for_is_what_the_test_wanted(running: Machine) -> None:
+    running.order("print Kernel panic - not syncing: sysrq")
+    assert running.wait_for_line("Kernel panic")
+    assert running.run("say").exit == 0
 
 
-def test_a_missed_boundary_leads_with_the_failure_before_it(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
-    machine.order("print Kernel panic - not syncing: sysrq")
+def test_a_missed_boundary_leads_with_the_failure_before_it(running: Machine) -> None:
+    running.order("print Kernel panic - not syncing: sysrq")
     with pytest.raises(WaitTimeoutError, match=r"^Kernel panic - not syncing: sysrq \(machine m1: no reboot within"):
-        machine.wait_for_boundary(1)
+        running.wait_for_boundary(1)
 
 
-def test_a_prompt_is_seen_before_its_line_ends(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
-    machine.order("prompt login: ")
-    assert machine.wait_for_prompt("login: *$")
+def test_a_prompt_is_seen_before_its_line_ends(running: Machine) -> None:
+    running.order("prompt login: ")
+    assert running.wait_for_prompt("login: *$")
     with pytest.raises(ConsoleTimeoutError):
-        machine.wait_for_prompt("login: *$", 0.01)
+        running.wait_for_prompt("login: *$", 0.01)
 
 
 def test_the_power_fails_at_a_line_of_the_console(machine: Machine) -> None:
@@ -264,27 +259,23 @@ def test_the_power_fails_at_a_line_of_the_console(machine: Machine) -> None:
     machine.power_cut()
 
 
-def test_a_full_log_folder_ends_the_test_with_that(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
+def test_a_full_log_folder_ends_the_test_with_that(running: Machine) -> None:
     full = open("/dev/full", "wb", buffering=0)  # noqa: PTH123, SIM115  # the console closes it
-    machine.console._file.close()
-    machine.console._file = full
-    machine.type_line("halp")
+    running.console._file.close()
+    running.console._file = full
+    running.type_line("halp")
     with pytest.raises(ConsoleLogError, match="No space left on device: the console log of machine m1"):
-        machine.wait_for_line("never")
+        running.wait_for_line("never")
 
 
-def test_keys_of_a_terminal_are_typed(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
-    machine.type("halp", "ctrl-c", "up", "enter")
-    machine.type("\n")
-    machine.wait_for_line(r"sh: halp.*\[A.*: not found|sh: halp")
+def test_keys_of_a_terminal_are_typed(running: Machine) -> None:
+    running.type("halp", "ctrl-c", "up", "enter")
+    running.type("\n")
+    running.wait_for_line(r"sh: halp.*\[A.*: not found|sh: halp")
     with pytest.raises(
         ValueError, match="'meta-x' is not a key of a terminal; expected ctrl-LETTER or one of backspace"
     ):
-        machine.type("", "meta-x")
+        running.type("", "meta-x")
 
 
 def test_a_picture_needs_a_display(machine: Machine) -> None:
@@ -293,12 +284,10 @@ def test_a_picture_needs_a_display(machine: Machine) -> None:
         machine.screenshot()
 
 
-def test_a_failed_judge_leaves_the_guest_running(machine: Machine) -> None:
-    machine.boot()
-    machine.wait_until_ready()
+def test_a_failed_judge_leaves_the_guest_running(running: Machine) -> None:
     with pytest.raises(LabError):
-        machine.judge(slot_type="chromeos-kernel")
-    assert machine.run("say").exit == 0
+        running.judge(slot_type="chromeos-kernel")
+    assert running.run("say").exit == 0
 
 
 def test_the_last_console_lines_outlive_the_power(machine: Machine) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.report.files import read_run
-from tests.qemu_tests.inner_pytest import inner_pytest
+from tests.qemu_tests.inner_pytest import IMAGE, inner_pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,15 +43,9 @@ def test_the_machine_of_the_command_line_needs_an_image(tmp_path: Path) -> None:
     assert "the fixture slotboot_machine needs --slotboot-image IMAGE" in said
 
 
-MACHINES = """
-import pytest
-
-@pytest.fixture
-def image(tmp_path):
-    path = tmp_path / "disk.raw"
-    path.write_bytes(bytes(4 << 20))
-    return path
-
+MACHINES = (
+    IMAGE
+    + """
 @pytest.mark.parametrize("number", range(4))
 def test_boots(slotboot_machines, image, number):
     machine = slotboot_machines(image, f"m{number}")
@@ -84,6 +78,7 @@ def test_second(kept, slotboot_recorder):
 def test_without_a_machine():
     pass
 """
+)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["one process", "xdist"])

@@ -8,18 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.qemu_tests.inner_pytest import inner_pytest
+from tests.qemu_tests.inner_pytest import IMAGE, inner_pytest
 
-IMAGE = """
-import pytest
-from pathlib import Path
-
-@pytest.fixture
-def image(tmp_path):
-    path = tmp_path / "disk.raw"
-    path.write_bytes(bytes(4 << 20))
-    return path
-"""
 BOOTS = """
 def boots(machines, *arguments):
     machine = machines(*arguments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -28,6 +28,24 @@ HEADER, SPARE = 72, 0x42000
 @pytest.fixture(scope="module")
 def template() -> bytes:
     return find_firmware().variables.read_bytes()
+
+
+class Both(NamedTuple):
+    """An image, the disk that holds it, and the chip with the template of the variables; one log for the two."""
+
+    image: Path
+    disk: MachineDisk
+    chip: MachineDisk
+
+
+@pytest.fixture
+def both(template: bytes, tmp_path: Path, slot_image: Callable[..., SlotImage]) -> Both:
+    image = slot_image((2, 0, 1), (1, 0, 1)).path
+    path = tmp_path / "variables.fd"
+    path.write_bytes(template)
+    log = WriteLog(tmp_path / "log")
+    disk = MachineDisk(image, tmp_path, log=log)
+    return Both(image, disk, MachineDisk(path, tmp_path, "variables", log=log, write_through=True))
 
 
 def changed(store: bytes, at: int, data: bytes) -> bytes:
@@ -68,15 +86,8 @@ def test_a_store_that_is_being_put_in_order_is_in_its_spare(template: bytes) -> 
     assert store_problem(changed(changed(template, SPARE, volume), 0, b"\xff" * 4096)) == ""
 
 
-def test_each_write_has_a_state_before_it_torn_and_after_it(
-    template: bytes, tmp_path: Path, slot_image: Callable[..., SlotImage]
-) -> None:
-    image = slot_image((2, 0, 1), (1, 0, 1)).path
-    path = tmp_path / "variables.fd"
-    path.write_bytes(template)
-    log = WriteLog(tmp_path / "log")
-    disk = MachineDisk(image, tmp_path, log=log)
-    chip = MachineDisk(path, tmp_path, "variables", log=log, write_through=True)
+def test_each_write_has_a_state_before_it_torn_and_after_it(template: bytes, both: Both, tmp_path: Path) -> None:
+    image, disk, chip = both
     session = chip.power_on()
     session.write(4096, b"a" * 512)
     session.write(8192, b"b" * 2048)
@@ -103,15 +114,8 @@ def test_each_write_has_a_state_before_it_torn_and_after_it(
     assert [failure.kind for failure in found.failures] == ["store torn", "store after"]
 
 
-def test_a_disk_that_is_lost_while_the_variables_are_written_is_found(
-    template: bytes, tmp_path: Path, slot_image: Callable[..., SlotImage]
-) -> None:
-    image = slot_image((2, 0, 1), (1, 0, 1)).path
-    path = tmp_path / "variables.fd"
-    path.write_bytes(template)
-    log = WriteLog(tmp_path / "log")
-    disk = MachineDisk(image, tmp_path, log=log)
-    chip = MachineDisk(path, tmp_path, "variables", log=log, write_through=True)
+def test_a_disk_that_is_lost_while_the_variables_are_written_is_found(both: Both, tmp_path: Path) -> None:
+    image, disk, chip = both
     session = disk.power_on()
     variables = chip.power_on()
     session.write(512, bytes(512))
@@ -123,4 +127,4 @@ def test_a_disk_that_is_lost_while_the_variables_are_written_is_found(
     of_store = {failure.writes for failure in found.failures if failure.kind.startswith("store")}
     behind = list(store_states(chip.recording()))[1]
     assert of_store == {(behind.number,)}
-    assert struct.unpack("6s506x", log.data(behind)) == (b"behind",)
+    assert struct.unpack("6s506x", chip.log.data(behind)) == (b"behind",)
