@@ -148,6 +148,14 @@ class NoShellError(LabError):
         )
 
 
+class AgentGoneError(LabError):
+    """The agent in the guest closed its port before it answered. Whether the command had an effect is unknown."""
+
+    def __init__(self, machine: str, command: str, tail: Sequence[str], log: Path) -> None:
+        super().__init__(f"machine {machine}: the agent is gone, and its answer to {command!r} with it", tail, log)
+        self.command = command
+
+
 class LoginError(LabError):
     """Nobody could log in on the serial console."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemu_tests.errors import (
+    AgentGoneError,
     ConsoleLogError,
     ConsoleTimeoutError,
     DamagedTableError,
@@ -195,6 +196,12 @@ def test_nobody_there_to_run_a_command_is_said_at_once(running: Machine) -> None
         running.run("uname")
     with pytest.raises(NoShellError):
         running.order("uname")
+
+
+def test_an_agent_that_ends_ends_the_wait_for_its_answer(running: Machine) -> None:
+    with pytest.raises(AgentGoneError, match="the agent is gone, and its answer to 'leave' with it"):
+        running.run("leave")
+    assert running.state == "on"
 
 
 def test_what_the_former_boot_said_is_no_news_of_this_one(running: Machine) -> None:

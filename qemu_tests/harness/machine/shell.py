@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemu_tests.errors import (
+    AgentGoneError,
     CommandFailedError,
     HardwareError,
     NoShellError,
@@ -53,18 +54,29 @@ class Machine(PoweredMachine):
     def run(self, command: str, seconds: float | None = None) -> Result:
         """Run a shell command in the guest: its exit code, and what it wrote on standard output and standard error.
 
-        Raises NoShellError at once when nobody is there to run it, and as ``Boot.until``.
+        Raises NoShellError at once when nobody is there to run it, AgentGoneError when the agent ends first, and as ``Boot.until``.
         """
         boot = self._on("take an order", "on")
         limit = self._deadline(seconds, ORDER_SECONDS)
         if boot.agent:
-            control = boot.qemu.control
-            number = self._send(boot, command)
-            return boot.until(f"end of the order {command!r}", lambda: control.take_result(number), limit)
+            return self._run_by_agent(boot, command, limit)
         if (shell := self._serial_shell(boot)) is not None:
             return shell.run(command, limit)
         boot.check("an order")
         raise NoShellError(self.name)
+
+    def _run_by_agent(self, boot: Boot, command: str, seconds: float) -> Result:
+        console, control, number = boot.qemu.console, boot.qemu.control, self._send(boot, command)
+
+        def look() -> Result | None:
+            there = boot.agent
+            found = control.take_result(number)
+            if found is None and not there:
+                boot.check(f"end of the order {command!r}")
+                raise AgentGoneError(self.name, command, console.tail, console.log)
+            return found
+
+        return boot.until(f"end of the order {command!r}", look, seconds)
 
     def _send(self, boot: Boot, command: str) -> int:
         boot.check("an order")
