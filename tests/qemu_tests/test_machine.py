@@ -198,6 +198,21 @@ def test_nobody_there_to_run_a_command_is_said_at_once(running: Machine) -> None
         running.order("uname")
 
 
+def test_an_error_while_it_is_switched_off_does_not_hide_the_one_before(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise LabError("the folder is full")
+
+    monkeypatch.setattr(machine, "close", fails)
+    with pytest.raises(EOFError) as caught, machine:
+        raise EOFError("of the test")
+    assert caught.value.__notes__ == ["and when it was switched off: the folder is full"]
+    with pytest.raises(LabError, match="the folder is full"), machine:
+        pass
+    monkeypatch.undo()
+
+
 def test_an_agent_that_ends_ends_the_wait_for_its_answer(running: Machine) -> None:
     with pytest.raises(AgentGoneError, match="the agent is gone, and its answer to 'leave' with it"):
         running.run("leave")

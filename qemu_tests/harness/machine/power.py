@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemu_tests.errors import HardwareError, ImageError, MachineStateError, PortError
+from qemu_tests.errors import HardwareError, ImageError, LabError, MachineStateError, PortError
 from qemu_tests.harness.boot import Boot, Boundary
 from qemu_tests.harness.disk.faults import CutAtLine
 from qemu_tests.harness.disk.image import image_info
@@ -88,7 +88,12 @@ class PoweredMachine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except LabError as problem:
+            if error is None:
+                raise
+            error.add_note(f"and when it was switched off: {problem.line}")
 
     def close(self) -> None:
         """Switch off, if it is on. The disk and the log stay."""
