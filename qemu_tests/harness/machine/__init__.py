@@ -4,6 +4,7 @@
 | --- | --- |
 | ``power`` | ``PoweredMachine``: power, boundaries, power cuts, judges, and the waits of a boot |
 | ``parts`` | what a power cycle needs: sockets, drives, network cards, a TPM |
+| ``links`` | network cards: addresses, cables, ports |
 | ``frozen`` | a running machine as files, from which others go on |
 | ``shell`` | ``Machine``: commands, logins, files, keys and pictures |
 | ``serial`` | a shell on the serial console |

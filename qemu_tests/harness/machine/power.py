@@ -6,15 +6,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemu_tests.errors import HardwareError, ImageError, LabError, MachineStateError, PortError
+from qemu_tests.errors import HardwareError, ImageError, LabError, MachineStateError
 from qemu_tests.harness.boot import Boot, Boundary
 from qemu_tests.harness.disk.faults import CutAtLine
 from qemu_tests.harness.disk.image import image_info
 from qemu_tests.harness.disk.losses import AllLost, NothingLost
 from qemu_tests.harness.disk.machine_disk import MachineDisk
-from qemu_tests.harness.hardware.command_line import nic_name, read_only_file
-from qemu_tests.harness.hardware.ports import forwarded_ports
-from qemu_tests.harness.hardware.values import DirectKernel, PrivateNetwork, Uefi, UserNetwork
+from qemu_tests.harness.hardware.command_line import read_only_file
+from qemu_tests.harness.hardware.values import DirectKernel, PrivateNetwork, Uefi
 from qemu_tests.harness.judges import SLOT_TYPE, agree, agree_whole
 from qemu_tests.harness.machine import frozen as freezing
 from qemu_tests.harness.machine.frozen import Frozen
@@ -296,34 +295,6 @@ class PoweredMachine:
         """
         copy = self.disk.copy_tables(self.folder / "tables.raw")
         return agree_whole(copy, slot_type=slot_type) if whole else agree(copy, slot_type=slot_type)
-
-    def port(self, number: int) -> int:
-        """The port on 127.0.0.1 that leads to the guest's TCP port. Raises PortError when it is not in the ``forwards`` of a ``UserNetwork``."""
-        shown = self.qmp.execute("human-monitor-command", {"command-line": "info usernet"})
-        ports = forwarded_ports(str(shown))
-        if number not in ports:
-            raise PortError(self.name, number, sorted(ports))
-        return ports[number]
-
-    def cut_off(self) -> None:
-        """Pull the cables of all network cards; the guest sees that the link is down."""
-        self._set_links(up=False)
-
-    def join(self) -> None:
-        """Plug them in again."""
-        self._set_links(up=True)
-
-    def _set_links(self, *, up: bool) -> None:
-        for number in range(len(self.hardware.nics)):
-            self.qmp.execute("set_link", {"name": nic_name(number), "up": up})
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The IPv4 address of each network card, as its network gives it by DHCP."""
-        return tuple(
-            "10.0.2.15" if isinstance(nic, UserNetwork) else str(nic.network.reserve(self.name).address)
-            for nic in self.hardware.nics
-        )
 
     def suspend(self, folder: Path | str) -> Frozen:
         """Freeze the running machine into files in ``folder``, which is made, and switch it off. ``Lab.wake`` lets others go on from there.

@@ -17,7 +17,7 @@ from qemu_tests.errors import (
     UnitFailedError,
     WaitTimeoutError,
 )
-from qemu_tests.harness.machine.power import PoweredMachine
+from qemu_tests.harness.machine.links import LinkedMachine
 from qemu_tests.harness.machine.serial import SerialShell, key_bytes
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _PIECE = 48 << 10
 """Bytes of a file that one command carries."""
 
 
-class Machine(PoweredMachine):
+class Machine(LinkedMachine):
     """A machine as a test has it. Commands go over our agent where it has opened its port, else over the serial shell of ``login``."""
 
     _shell: SerialShell | None = None
