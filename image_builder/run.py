@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEBIAN_PACKAGES = {
+    "/usr/lib/apt/apt-helper": "apt",
     "sfdisk": "fdisk",
     "apt-cache": "apt",
     "apt-get": "apt",
@@ -27,6 +28,7 @@ DEBIAN_PACKAGES = {
     "objdump": "binutils",
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
+    "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-x86_64": "qemu-system-x86",
     "readelf": "binutils",
     "setpriv": "util-linux",

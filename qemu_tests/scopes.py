@@ -52,7 +52,13 @@ class ScopeMachines:
 
     def wake(self, frozen: Frozen, name: str | None = None, medium: Path | None = None) -> Machine:
         """A machine that goes on where ``frozen`` was, as ``Lab.wake``."""
-        return self._mine(self.lab.wake(name or self._next_name(), frozen, medium=medium))
+        machine = self.woken(frozen, name)
+        machine.wake(frozen, medium=medium)
+        return machine
+
+    def woken(self, frozen: Frozen, name: str | None = None) -> Machine:
+        """A machine that is off and can go on where ``frozen`` was: with ``Machine.wake``, which takes faults too."""
+        return self._mine(self.lab.machine_for(name or self._next_name(), frozen))
 
     def _mine(self, machine: Machine) -> Machine:
         self._machines.append(machine)

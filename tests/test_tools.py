@@ -15,6 +15,8 @@ from image_builder import preconditions
 from image_builder.definition.model import INITRAMFS_COMPRESSIONS
 from image_builder.run import DEBIAN_PACKAGES
 from qemu_tests.harness import accel
+from qemu_tests.harness.hardware.command_line import PROGRAMS
+from qemu_tests.harness.machine.parts import TPM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +65,7 @@ def tools() -> set[str]:
     for package in ("image_builder", "qemu_tests"):
         for path in (ROOT / package).rglob("*.py"):
             found |= named_in(path)
-    return found | {accel.QEMU}
+    return found | {accel.QEMU, *PROGRAMS.values(), TPM}
 
 
 def test_the_tools_are_found_in_the_sources() -> None:

@@ -91,7 +91,11 @@ class Lab:
         ``medium`` is put into its second drive instead of the one that was there; a guest notices that only where it looks anew.
         Raises as ``machine``, QmpCommandError and MachineDiedError.
         """
-        store = frozen.variables if frozen.variables.exists() else None
-        machine = self.machine(name, frozen.disk, hardware=frozen.hardware, variables=store)
+        machine = self.machine_for(name, frozen)
         machine.wake(frozen, medium=medium)
         return machine
+
+    def machine_for(self, name: str, frozen: Frozen) -> Machine:
+        """A machine that is off, with what a frozen one had on its disk, for ``Machine.wake``. Raises as ``machine``."""
+        store = frozen.variables if frozen.variables.exists() else None
+        return self.machine(name, frozen.disk, hardware=frozen.hardware, variables=store)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qemu_tests.harness.disk.machine_disk import MachineDisk
-    from qemu_tests.plugin import MakeMachine
+    from qemu_tests.harness.machine.frozen import Frozen
+    from qemu_tests.scopes import ScopeMachines
     from qemu_tests.story.materials import Materials
 
 pytestmark = pytest.mark.vm
@@ -44,12 +45,11 @@ def word_at(disk: MachineDisk, sector: int, folder: Path) -> str:
 
 
 def test_a_power_cut_keeps_what_was_flushed_and_loses_what_was_not(
-    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+    fresh_up: Frozen, slotboot_machines: ScopeMachines, free: int, tmp_path: Path
 ) -> None:
-    machine = slotboot_machines(materials.image, "bench-power-cut")
+    machine = slotboot_machines.woken(fresh_up, "bench-power-cut")
     flushed, unflushed = free, free + BETWEEN
-    machine.boot()
-    machine.wait_until_ready()
+    machine.wake(fresh_up)
     assert machine.run(write(flushed, "flushed", flush=True)).exit == 0
     assert machine.run(write(unflushed, "unflushed", flush=False)).exit == 0
     machine.power_cut()
@@ -58,12 +58,11 @@ def test_a_power_cut_keeps_what_was_flushed_and_loses_what_was_not(
 
 
 def test_a_power_cut_loses_a_second_write_of_a_sector_that_was_flushed(
-    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+    fresh_up: Frozen, slotboot_machines: ScopeMachines, free: int, tmp_path: Path
 ) -> None:
     """What a layer of clusters would keep: the primary table is such a place."""
-    machine = slotboot_machines(materials.image, "bench-second-write")
-    machine.boot()
-    machine.wait_until_ready()
+    machine = slotboot_machines.woken(fresh_up, "bench-second-write")
+    machine.wake(fresh_up)
     assert machine.run(write(free, "first", flush=True)).exit == 0
     assert machine.run(write(free, "second", flush=False)).exit == 0
     machine.power_cut()
@@ -71,12 +70,11 @@ def test_a_power_cut_loses_a_second_write_of_a_sector_that_was_flushed(
 
 
 def test_a_cut_at_a_sector_keeps_what_was_flushed_before_it(
-    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+    fresh_up: Frozen, slotboot_machines: ScopeMachines, free: int, tmp_path: Path
 ) -> None:
-    machine = slotboot_machines(materials.image, "bench-cut-at")
+    machine = slotboot_machines.woken(fresh_up, "bench-cut-at")
     flushed, unflushed, struck = free, free + BETWEEN, free + 2 * BETWEEN
-    machine.boot(faults=[CutAt(struck)])
-    machine.wait_until_ready()
+    machine.wake(fresh_up, faults=[CutAt(struck)])
     orders = [write(flushed, "flushed", flush=True), write(unflushed, "unflushed", flush=False)]
     machine.order("; ".join([*orders, write(struck, "struck", flush=True)]))
     machine.wait_for_freeze()
@@ -89,11 +87,10 @@ def test_a_cut_at_a_sector_keeps_what_was_flushed_before_it(
 
 
 def test_looking_at_a_running_machine_makes_nothing_durable(
-    materials: Materials, slotboot_machines: MakeMachine, free: int, tmp_path: Path
+    fresh_up: Frozen, slotboot_machines: ScopeMachines, free: int, tmp_path: Path
 ) -> None:
-    machine = slotboot_machines(materials.image, "bench-look")
-    machine.boot()
-    machine.wait_until_ready()
+    machine = slotboot_machines.woken(fresh_up, "bench-look")
+    machine.wake(fresh_up)
     assert machine.run(write(free, "unflushed", flush=False)).exit == 0
     machine.judge()
     assert (
@@ -104,11 +101,10 @@ def test_looking_at_a_running_machine_makes_nothing_durable(
 
 
 def test_a_bad_sector_fails_each_time_and_nothing_else_does(
-    materials: Materials, slotboot_machines: MakeMachine, free: int
+    fresh_up: Frozen, slotboot_machines: ScopeMachines, free: int
 ) -> None:
-    machine = slotboot_machines(materials.image, "bench-bad-sector")
-    machine.boot(faults=[BadSector(free)])
-    machine.wait_until_ready()
+    machine = slotboot_machines.woken(fresh_up, "bench-bad-sector")
+    machine.wake(fresh_up, faults=[BadSector(free)])
     for _ in range(2):
         result = machine.run(write(free, "bad", flush=True))
         assert result.exit != 0

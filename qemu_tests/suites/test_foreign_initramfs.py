@@ -21,7 +21,7 @@ from qemu_tests.harness.hardware import DirectKernel, Hardware
 from qemu_tests.harness.judges import find_problems
 from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.tools import run_tool
-from qemu_tests.suites.debian import build_in_debian
+from qemu_tests.suites.debian import SOURCES, build_in_debian, kept
 from qemu_tests.suites.variants import kexec_variant, sealed_variant
 
 if TYPE_CHECKING:
@@ -79,10 +79,7 @@ def foreign(slotboot_folder: Path) -> Path:
     """A folder with ``vmlinuz``, an initramfs of each tool, and what the new Debian said in between."""
 
     def build() -> str:
-        folder = slotboot_folder / "foreign"
-        folder.mkdir()
-        build_in_debian(PACKAGES, INSTALL, folder, folder)
-        return str(folder)
+        return str(build_in_debian(PACKAGES, INSTALL, "foreign"))
 
     return Path(shared_result(slotboot_folder, "foreign", build))
 
@@ -92,10 +89,10 @@ def by_mkosi(slotboot_folder: Path) -> Path:
     """A folder with ``vmlinuz`` and ``initramfs.cpio.zst``."""
 
     def build() -> str:
-        output = slotboot_folder / "mkosi"
-        output.mkdir()
-        run_tool("mkosi", "--directory", ROOT / "examples/mkosi", "--output-dir", output, "build")
-        return str(output / "debian~bookworm")
+        def fill(output: Path) -> None:
+            run_tool("mkosi", "--directory", ROOT / "examples/mkosi", "--output-dir", output, "build")
+
+        return str(kept("mkosi", (), (*SOURCES, "examples/mkosi"), fill) / "debian~bookworm")
 
     return Path(shared_result(slotboot_folder, "mkosi", build))
 

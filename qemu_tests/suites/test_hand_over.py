@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.vm
 WATCHDOG_SECONDS = 40
-WATCHED = Hardware(watchdog=True)
+WATCHED = Hardware(watchdog=True, extra=("-icount", "shift=1,sleep=off"))
+"""The clock of the guest counts instructions, and jumps to the next timer when there is nothing to do: a hang costs no time of ours."""
 
 
-def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
+def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, quick_machines: MakeMachine) -> None:
     variant = kexec_variant(slotboot_folder)
-    machine = slotboot_machines(variant.image, "kexec")
+    machine = quick_machines(variant.image, "kexec")
     machine.boot(medium=variant.update)
     machine.wait_for_line("^bootselect: starting the kernel of slot USR-A$")
     machine.wait_until_ready()
@@ -53,14 +54,14 @@ def falls_back(machine: Machine, variant: Variant, symptom: str) -> None:
     assert machine.wait_until_ready().label == "USR-A"
 
 
-def test_a_slot_that_hangs_is_reset_by_the_watchdog(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
+def test_a_slot_that_hangs_is_reset_by_the_watchdog(slotboot_folder: Path, quick_machines: MakeMachine) -> None:
     variant = build_variant(slotboot_folder, "hang", boot={"watchdog": WATCHDOG_SECONDS}, files=broken_slot("hang"))
-    machine = slotboot_machines(variant.image, "watched-hang", WATCHED)
+    machine = quick_machines(variant.image, "watched-hang", WATCHED)
     falls_back(machine, variant, symptom="booted slot=USR-B version=2")
 
 
 def test_a_slot_kernel_that_hangs_after_kexec_is_reset_by_the_watchdog(
-    slotboot_folder: Path, slotboot_machines: MakeMachine
+    slotboot_folder: Path, quick_machines: MakeMachine
 ) -> None:
     variant = build_variant(
         slotboot_folder,
@@ -70,5 +71,5 @@ def test_a_slot_kernel_that_hangs_after_kexec_is_reset_by_the_watchdog(
         # The kernel dies at once and, against the panic=-1 before it, stays there.
         update={"cmdline": "panic=0 rdinit=/missing init=/missing root=/dev/missing"},
     )
-    machine = slotboot_machines(variant.image, "watched-kernel-hang", WATCHED)
+    machine = quick_machines(variant.image, "watched-kernel-hang", WATCHED)
     falls_back(machine, variant, symptom="starting the kernel of slot USR-B")

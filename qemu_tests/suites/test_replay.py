@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from qemu_tests.harness.disk.recording import Recording
     from qemu_tests.harness.hardware import DirectKernel
     from qemu_tests.harness.lab import Lab
-    from qemu_tests.harness.machine import Machine
     from qemu_tests.report.recorder import Recorder
     from qemu_tests.story.materials import Materials
     from qemu_tests.suites.conftest import MakeStage
@@ -39,27 +37,13 @@ MOST_BOOTS = 5
 """Three tries of a slot that is not healthy, and one of the one that is."""
 
 
-def store_of(machine: Machine) -> Recording | None:
-    """What happened to the variable store, where the machine has one that is logged."""
-    variables = getattr(machine, "variables", None)
-    return None if variables is None else variables.recording()
-
-
-def machine_with(lab: Lab, name: str, image: Path, variables: Path | None = None) -> Machine:
-    """A machine that begins with these variables."""
-    machine = lab.machine(name, image)
-    if variables is not None:
-        shutil.copyfile(variables, machine.folder / "efi-variables.fd")
-    return machine
-
-
 @pytest.fixture
 def becomes_ready(slotboot_lab: Lab) -> Iterator[Callable[..., None]]:
     """Boots a state until a slot is healthy; all readers then agree on the table."""
     number = iter(range(1000))
 
     def check(what: str, image: Path, kernel: DirectKernel | None, variables: Path | None = None) -> None:
-        with machine_with(slotboot_lab, f"state-{next(number)}", image, variables) as machine:
+        with slotboot_lab.machine(f"state-{next(number)}", image, variables=variables) as machine:
             for _ in range(MOST_BOOTS):
                 machine.boot(kernel=kernel, reason=what)
                 try:
@@ -90,7 +74,8 @@ def test_in_every_state_of_two_updates_and_a_rollback_the_machine_boots(
     scenes.broken_update(played, materials.updates[UNHEALTHY.name], UNHEALTHY)
     updates = [materials.updates[name].with_suffix(".slot") for name in (GOOD, UNHEALTHY.name)]
     recording, places = played.machine.disk.recording(), places_of(materials.image, updates)
-    store = store_of(played.machine)
+    assert played.machine.variables is not None
+    store = played.machine.variables.recording()
     found = explore(recording, places, tmp_path, SAMPLE, store=store)
     name = "two updates and a rollback"
     slotboot_recorder.replay(replay_of(found, recording, places, name, f"of each flush epoch: {SAMPLE}"))
@@ -102,8 +87,7 @@ def test_in_every_state_of_two_updates_and_a_rollback_the_machine_boots(
     target = tmp_path / "state.raw"
     for chosen in choose(recording, places, Sample(), BOOTED):
         becomes_ready(str(chosen), chosen.rebuild(recording, target), kernel)
-    if store is not None:
-        _boot_with_variables(recording, store, becomes_ready, tmp_path)
+    _boot_with_variables(recording, store, becomes_ready, tmp_path)
 
 
 def _boot_with_variables(

@@ -60,13 +60,13 @@ def slot_place(image: Path, label: str) -> int:
 
 
 def test_a_slot_that_does_not_mount_is_passed_over_in_the_same_boot(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+    disk_with: Callable[..., Path], quick_machines: MakeMachine
 ) -> None:
     image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 3, 0))
     with image.open("r+b") as file:
         file.seek(slot_place(image, "USR-B"))
         file.write(bytes(4096))
-    machine = slotboot_machines(image, "unmountable")
+    machine = quick_machines(image, "unmountable")
     machine.boot()
     machine.wait_for_line("slot USR-B is marked bad and the next one is taken: .*cannot be mounted as erofs")
     assert machine.wait_until_ready().label == "USR-A"
@@ -75,10 +75,10 @@ def test_a_slot_that_does_not_mount_is_passed_over_in_the_same_boot(
 
 
 def test_an_unproven_slot_is_not_booted_from_a_disk_that_cannot_be_written(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+    disk_with: Callable[..., Path], quick_machines: MakeMachine
 ) -> None:
     image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 3, 0))
-    machine = slotboot_machines(image, "unwritable")
+    machine = quick_machines(image, "unwritable")
     machine.boot(faults=[BadSector(image.stat().st_size // 512 + BACKUP_HEADER)])
     machine.wait_for_line("nothing was written: .*Input/output error")
     assert machine.wait_until_ready().label == "USR-A"
@@ -87,12 +87,12 @@ def test_an_unproven_slot_is_not_booted_from_a_disk_that_cannot_be_written(
 
 @pytest.mark.parametrize(("action", "kind"), [("reboot", "reboot"), ("poweroff", "poweroff")])
 def test_nothing_bootable_ends_in_the_configured_action(
-    slotboot_folder: Path, slotboot_machines: MakeMachine, tmp_path: Path, action: str, kind: str
+    slotboot_folder: Path, quick_machines: MakeMachine, tmp_path: Path, action: str, kind: str
 ) -> None:
     image = tmp_path / "disk.raw"
     shutil.copy(build_variant(slotboot_folder, action, boot={"on_nothing_bootable": action}).image, image)
     subprocess.run(["cgpt", "add", "-i", "2", "-P", "1", "-T", "0", "-S", "0", str(image)], check=True)
-    machine = slotboot_machines(image, f"nothing-{action}")
+    machine = quick_machines(image, f"nothing-{action}")
     machine.boot()
     machine.wait_for_line(r"no slot is bootable \(USR-A 1/0/0, USR-B 0/0/0\)")
     machine.wait_for_line(f"no slot could be booted; action: {action}")
@@ -100,9 +100,9 @@ def test_nothing_bootable_ends_in_the_configured_action(
 
 
 def test_nothing_bootable_is_a_shell_that_says_what_helps_and_that_helps(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+    disk_with: Callable[..., Path], quick_machines: MakeMachine
 ) -> None:
-    machine = slotboot_machines(disk_with(USR_A=(1, 0, 0), USR_B=(0, 0, 0)), "rescue")
+    machine = quick_machines(disk_with(USR_A=(1, 0, 0), USR_B=(0, 0, 0)), "rescue")
     machine.boot()
     machine.wait_for_line("no slot could be booted; action: rescue")
     for helps in ("bootselect status", "bootselect mark-good SLOT", "reboot -f"):
@@ -119,16 +119,16 @@ def test_nothing_bootable_is_a_shell_that_says_what_helps_and_that_helps(
 
 
 def test_the_last_resort_is_a_proven_slot_of_priority_0(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+    disk_with: Callable[..., Path], quick_machines: MakeMachine
 ) -> None:
-    machine = slotboot_machines(disk_with(USR_A=(0, 0, 1), USR_B=(2, 0, 0)), "last-resort")
+    machine = quick_machines(disk_with(USR_A=(0, 0, 1), USR_B=(2, 0, 0)), "last-resort")
     machine.boot()
     machine.wait_for_line("reason: last resort")
     assert machine.wait_until_ready().label == "USR-A"
 
 
 def test_what_grub_has_chosen_is_not_counted_again(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine, kernel: DirectKernel
+    disk_with: Callable[..., Path], quick_machines: MakeMachine, kernel: DirectKernel
 ) -> None:
     image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 2, 0))
     with Disk.open(image) as disk:
@@ -137,7 +137,7 @@ def test_what_grub_has_chosen_is_not_counted_again(
     # As Flatcar's does; another partition beside it, and a slot that no boot loader chooses, change nothing.
     named = f"root=PARTUUID={state} mount.usr=/dev/mapper/usr verity.usr=PARTUUID={str(slot).upper()}"
     direct = replace(kernel, command_line=f"{kernel.command_line} {named}")
-    machine = slotboot_machines(image, "grub-has-chosen")
+    machine = quick_machines(image, "grub-has-chosen")
     machine.boot(kernel=direct)
     machine.wait_for_line("now 2/2/0")
     assert machine.wait_until_ready().label == "USR-B"
@@ -158,7 +158,7 @@ def without_module(kernel: DirectKernel, name: str, target: Path) -> DirectKerne
 
 
 def test_an_exception_in_every_slot_ends_in_a_line_for_each_and_takes_nothing_that_was_proved(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine, kernel: DirectKernel, tmp_path: Path
+    disk_with: Callable[..., Path], quick_machines: MakeMachine, kernel: DirectKernel, tmp_path: Path
 ) -> None:
     image = disk_with(USR_A=(1, 0, 1), USR_B=(2, 3, 0))
     label = "x\n/dev/vdz: USR-A 9/9/1\x1b[2J"
@@ -170,7 +170,7 @@ def test_an_exception_in_every_slot_ends_in_a_line_for_each_and_takes_nothing_th
     direct = without_module(kernel, "verity", tmp_path / "initramfs")
     # No udev runs here: the name is an identity, not a link that would have to appear.
     named = "bootselect.verity=auto boot-disk=/dev/disk/by-partlabel/EFI-SYSTEM"
-    machine = slotboot_machines(image, "broken-module")
+    machine = quick_machines(image, "broken-module")
     machine.boot(kernel=replace(direct, command_line=f"{direct.command_line} {named}"))
     machine.wait_for_line("disk /dev/vda: boot-disk=/dev/disk/by-partlabel/EFI-SYSTEM")
     machine.wait_for_line(f"slot {re.escape(shown)} is marked bad and the next one is taken: ImportError: ")
@@ -183,29 +183,29 @@ def test_an_exception_in_every_slot_ends_in_a_line_for_each_and_takes_nothing_th
 
 
 def test_a_clone_of_the_disk_is_a_clear_refusal_and_never_a_coin_toss(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine
+    disk_with: Callable[..., Path], quick_machines: MakeMachine
 ) -> None:
     image = disk_with()
-    machine = slotboot_machines(image, "clone")
+    machine = quick_machines(image, "clone")
     machine.boot(medium=image)
     machine.wait_for_line("cannot choose a disk: /dev/vda, /dev/vdb all qualify")
     machine.wait_for_line("no slot could be booted; action: rescue")
 
 
 def test_the_command_line_settles_which_of_two_clones_it_is(
-    disk_with: Callable[..., Path], slotboot_machines: MakeMachine, kernel: DirectKernel
+    disk_with: Callable[..., Path], quick_machines: MakeMachine, kernel: DirectKernel
 ) -> None:
     image = disk_with()
     direct = replace(kernel, command_line=f"{kernel.command_line} boot-disk=/dev/vda")
-    machine = slotboot_machines(image, "clone-named")
+    machine = quick_machines(image, "clone-named")
     machine.boot(medium=image, kernel=direct)
     machine.wait_for_line("disk /dev/vda: boot-disk=/dev/vda")
     assert machine.wait_until_ready().label == "USR-A"
 
 
-def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotboot_machines: MakeMachine) -> None:
+def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, quick_machines: MakeMachine) -> None:
     sealed = sealed_variant(slotboot_folder)
-    machine = slotboot_machines(sealed.image, "sealed")
+    machine = quick_machines(sealed.image, "sealed")
     machine.boot(medium=sealed.update)
     machine.wait_until_ready()
     assert "/dev/dm-0 / erofs ro" in machine.run("cat /proc/mounts").output
@@ -218,10 +218,10 @@ def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, slotb
 
 
 def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
-    slotboot_folder: Path, slotboot_machines: MakeMachine
+    slotboot_folder: Path, quick_machines: MakeMachine
 ) -> None:
     sealed = sealed_variant(slotboot_folder)
-    machine = slotboot_machines(sealed.image, "sealed-proven")
+    machine = quick_machines(sealed.image, "sealed-proven")
     machine.boot(medium=sealed.update)
     machine.wait_until_ready()
     assert machine.run("updatectl install /dev/vdb && bootselect mark-good --slot USR-B").exit == 0
@@ -235,10 +235,10 @@ def test_a_proven_sealed_slot_that_was_changed_is_passed_over_in_the_same_boot(
 
 
 def test_a_sealed_slot_that_was_changed_takes_its_tries_and_falls_back(
-    slotboot_folder: Path, slotboot_machines: MakeMachine
+    slotboot_folder: Path, quick_machines: MakeMachine
 ) -> None:
     sealed = sealed_variant(slotboot_folder)
-    machine = slotboot_machines(sealed.image, "sealed-changed")
+    machine = quick_machines(sealed.image, "sealed-changed")
     machine.boot(medium=sealed.update)
     machine.wait_until_ready()
     assert machine.run("updatectl install --tries 2 /dev/vdb").exit == 0
@@ -255,7 +255,7 @@ def test_a_sealed_slot_that_was_changed_takes_its_tries_and_falls_back(
 
 
 def test_of_three_slots_the_best_one_that_works_is_booted(
-    slotboot_folder: Path, slotboot_machines: MakeMachine, tmp_path: Path
+    slotboot_folder: Path, quick_machines: MakeMachine, tmp_path: Path
 ) -> None:
     variant = build_variant(slotboot_folder, "three", third_slot=True)
     image = tmp_path / "disk.raw"
@@ -265,7 +265,7 @@ def test_of_three_slots_the_best_one_that_works_is_booted(
         priority, tries, successful = bits.split()
         words = ["-i", str(number), "-P", priority, "-T", tries, "-S", successful]
         subprocess.run(["cgpt", "add", *words, str(image)], check=True)
-    machine = slotboot_machines(image, "three-slots")
+    machine = quick_machines(image, "three-slots")
     machine.boot(medium=variant.update)
     for label in ("USR-B", "USR-C"):
         machine.wait_for_line(f"slot {label} is marked bad and the next one is taken")

@@ -39,9 +39,9 @@ chroot "$1" systemctl mask systemd-udev-trigger.service systemd-logind.service g
 chroot "$1" systemctl set-default multi-user.target
 rm -rf "$1/var/lib/apt/lists" "$1/var/cache/apt"
 # mmdebstrap has the kernel's file systems mounted there; the folders themselves stay.
-mkfs.erofs --quiet -zlz4 -x-1 --exclude-regex='^(dev|proc|sys)/' "$2" "$1"
+mkfs.erofs --quiet -zlz4 -x-1 --exclude-regex='^(dev|proc|sys)/' "$2/debian.erofs" "$1"
 """
-"""Run by mmdebstrap outside of the new Debian: $1 is its root, $2 the file system to make of it."""
+"""Run by mmdebstrap outside of the new Debian: $1 is its root, $2 the folder for the file system that is made of it."""
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +49,7 @@ def debian_slot(slotboot_folder: Path) -> Path:
     """An erofs with Debian, systemd and our units; a word on the kernel's command line makes its health check fail."""
 
     def build() -> str:
-        folder = slotboot_folder / "debian"
-        folder.mkdir()
-        slot = folder / "debian.erofs"
-        build_in_debian(PACKAGES, INSTALL, folder, slot)
-        return str(slot)
+        return str(build_in_debian(PACKAGES, INSTALL, "debian-slot") / "debian.erofs")
 
     return Path(shared_result(slotboot_folder, "debian-slot", build))
 
@@ -73,14 +69,14 @@ def with_debian_in_b(slot: Path, folder: Path, *, tries: int, cmdline: str = "")
     return image
 
 
-def machine_with(slotboot_machines: MakeMachine, image: Path, name: str) -> Machine:
-    return slotboot_machines(image, name, hardware=Hardware(memory=512))
+def machine_with(quick_machines: MakeMachine, image: Path, name: str) -> Machine:
+    return quick_machines(image, name, hardware=Hardware(memory=512))
 
 
 def test_a_slot_is_marked_good_once_its_required_checks_have_passed(
-    debian_slot: Path, slotboot_machines: MakeMachine, tmp_path: Path
+    debian_slot: Path, quick_machines: MakeMachine, tmp_path: Path
 ) -> None:
-    machine = machine_with(slotboot_machines, with_debian_in_b(debian_slot, tmp_path, tries=3), "systemd-healthy")
+    machine = machine_with(quick_machines, with_debian_in_b(debian_slot, tmp_path, tries=3), "systemd-healthy")
     machine.boot()
     machine.wait_for_line(r"booting slot USR-B .* now 2/2/0")
     machine.wait_for_line("Finished.*Health checks of the booted slot", 120)
@@ -90,10 +86,10 @@ def test_a_slot_is_marked_good_once_its_required_checks_have_passed(
 
 
 def test_a_slot_whose_required_check_fails_reboots_itself_and_falls_back(
-    debian_slot: Path, slotboot_machines: MakeMachine, tmp_path: Path
+    debian_slot: Path, quick_machines: MakeMachine, tmp_path: Path
 ) -> None:
     image = with_debian_in_b(debian_slot, tmp_path, tries=1, cmdline=UNHEALTHY)
-    machine = machine_with(slotboot_machines, image, "systemd-unhealthy")
+    machine = machine_with(quick_machines, image, "systemd-unhealthy")
     machine.boot()
     machine.wait_for_line(r"booting slot USR-B .* now 2/0/0")
     assert machine.wait_for_boundary(180).kind == "reboot"

@@ -21,7 +21,8 @@ from qemu_tests.errors import (
 from qemu_tests.harness.control import Ready, Result
 from qemu_tests.harness.deadlines import NOMINAL_BOOT_SECONDS, Deadlines
 from qemu_tests.harness.disk.faults import CutAtLine
-from qemu_tests.harness.hardware import DirectKernel
+from qemu_tests.harness.disk.losses import NothingLost
+from qemu_tests.harness.hardware import DirectKernel, Hardware
 from tests.qemu_tests.fakes import fake_lab
 
 if TYPE_CHECKING:
@@ -189,6 +190,7 @@ def test_a_machine_can_begin_with_other_variables(lab: Lab, image: SlotImage, tm
 def test_nobody_there_to_run_a_command_is_said_at_once(running: Machine) -> None:
     running.order("leave")
     running.wait_for_line("the agent has left")
+    running.qmp.execute("echo")  # the news of the port came before its answer
     with pytest.raises(NoShellError, match="no agent has opened the port"):
         running.run("uname")
     with pytest.raises(NoShellError):
@@ -315,3 +317,12 @@ def test_deadlines_stretch_when_boots_are_slow_and_never_shrink() -> None:
     deadlines.observe_boot(NOMINAL_BOOT_SECONDS * 3)
     deadlines.observe_boot(1)
     assert deadlines.seconds(10) == 30
+
+
+def test_a_power_cut_of_a_drive_that_drops_fua_is_refused(lab: Lab, image: SlotImage) -> None:
+    with lab.machine("m2", image.path, hardware=Hardware(bus="nvme")) as machine:
+        machine.boot()
+        with pytest.raises(HardwareError, match="NVMe drive does not pass on which writes must be durable"):
+            machine.power_cut()
+        assert machine.state == "on"
+        machine.power_cut(NothingLost())

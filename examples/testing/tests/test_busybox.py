@@ -35,6 +35,19 @@ def test_tries_count_down_and_the_old_slot_comes_back(busybox: Path, slotboot_ma
     assert machine.judge(slot_type=SLOT_TYPE).slots == {"slot-a": "1/0/1", "slot-b": "2/0/0"}
 
 
+def test_a_power_cut_takes_what_was_not_flushed(busybox: Path, slotboot_machines: MakeMachine) -> None:
+    machine = slotboot_machines(busybox)
+    machine.boot()
+    machine.login("root", "slotboot")
+    write = "mount -o remount,rw / && echo 1 | dd of=/flushed conv=fsync && echo 1 >/written"
+    assert machine.run(write).exit == 0
+    machine.power_cut()
+    machine.boot()
+    machine.login("root", "slotboot")
+    assert machine.run("cat /flushed").output.strip() == "1"
+    assert machine.run("test -s /written").exit != 0
+
+
 def test_a_power_cut_while_a_try_is_counted(busybox: Path, slotboot_machines: MakeMachine) -> None:
     machine = slotboot_machines(busybox)
     machine.boot()

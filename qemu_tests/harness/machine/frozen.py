@@ -5,15 +5,16 @@ QEMU's migration writes the memory and the devices into a file; the disk and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qemu_tests.errors import QmpCommandError
+from qemu_tests.harness.control import Ready
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from qemu_tests.harness.control import Ready
     from qemu_tests.harness.hardware.values import Firmware, Hardware
     from qemu_tests.harness.qmp import Qmp
 
@@ -34,6 +35,23 @@ class Frozen:
     medium: Path | None
     ready: Ready | None
     agent: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """What other processes need, beside the hardware and the firmware, to go on from here."""
+        ready = None if self.ready is None else asdict(self.ready)
+        return {
+            "folder": str(self.folder),
+            "medium": self.medium and str(self.medium),
+            "ready": ready,
+            "agent": self.agent,
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any], hardware: Hardware) -> Frozen:
+        """The inverse of ``to_json``, for a machine that was booted with the firmware of its hardware."""
+        ready = None if found["ready"] is None else Ready(**found["ready"])
+        medium = None if found["medium"] is None else Path(found["medium"])
+        return cls(Path(found["folder"]), hardware, hardware.firmware, medium, ready, bool(found["agent"]))
 
     @property
     def state(self) -> Path:

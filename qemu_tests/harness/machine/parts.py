@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from qemu_tests.harness.hardware.values import Firmware, Hardware
 
 DISK, VARIABLES = "disk", "variables"
+TPM = "swtpm"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _start_tpm(wanted: Wanted, wiring: Wiring, parts: ExitStack) -> None:
     state.mkdir(exist_ok=True)
     wiring.plug("tpm")
     control = wiring.take("tpm")
-    argv = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}"]
+    argv = [TPM, "socket", "--tpm2", "--tpmstate", f"dir={state}"]
     argv += ["--ctrl", f"type=unixio,clientfd={control.fileno()}"]
     try:
         process = Process(argv, wanted.folder / "swtpm.stderr", [control.fileno()])

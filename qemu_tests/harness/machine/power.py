@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemu_tests.errors import ImageError, MachineStateError, PortError
+from qemu_tests.errors import HardwareError, ImageError, MachineStateError, PortError
 from qemu_tests.harness.boot import Boot, Boundary
 from qemu_tests.harness.disk.faults import CutAtLine
 from qemu_tests.harness.disk.image import image_info
-from qemu_tests.harness.disk.losses import AllLost
+from qemu_tests.harness.disk.losses import AllLost, NothingLost
 from qemu_tests.harness.disk.machine_disk import MachineDisk
 from qemu_tests.harness.hardware.command_line import nic_name, read_only_file
 from qemu_tests.harness.hardware.ports import forwarded_ports
@@ -223,6 +223,9 @@ class PoweredMachine:
     def wait_until_ready(self, seconds: float | None = None) -> Ready:
         """Wait until a slot is up, healthy and marked good, which our agent says. Raises as ``Boot.until``."""
         boot = self._on("greet")
+        if self._ready is not None:
+            boot.check("greeting of the slot")
+            return self._ready
         self._ready = boot.until("greeting of the slot", boot.qemu.control.take_ready, self._deadline(seconds))
         self._lab.deadlines.observe_boot(time.monotonic() - self._begin)
         return self._ready
@@ -264,8 +267,17 @@ class PoweredMachine:
         self._on("be told to shut down", "on").qemu.qmp.execute("system_powerdown")
 
     def power_cut(self, loss: Loss | None = None) -> None:
-        """Cut the power, now: what the guest has not flushed is lost, all of it or what ``loss`` says."""
+        """Cut the power, now: what the guest has not flushed is lost, all of it or what ``loss`` says.
+
+        Raises HardwareError for a drive on NVMe, of which nobody could say what it has not lost, unless nothing is lost.
+        """
         console = self._on("lose power").qemu.console
+        if self.hardware.bus == "nvme" and not isinstance(loss, NothingLost):
+            raise HardwareError(
+                self.name,
+                "QEMU's NVMe drive does not pass on which writes must be durable (FUA), so a power cut would lose what the guest "
+                "has saved; use another bus, or power_cut(NothingLost())",
+            )
         console.annotate(f"{self.name}: power cut")
         self._last_tail = console.tail
         self._end_qemu(cut=True)
@@ -323,13 +335,20 @@ class PoweredMachine:
             self.variables.export(found.variables)
         return found
 
-    def wake(self, state: Frozen, *, medium: Path | str | None = None, reason: str = "woken") -> None:
+    def wake(
+        self,
+        state: Frozen,
+        *,
+        medium: Path | str | None = None,
+        faults: Sequence[Fault] = (),
+        reason: str = "woken",
+    ) -> None:
         """Go on where ``state`` was frozen, on a machine that was made from its disk. See ``Lab.wake``."""
         if self._boot is not None:
             raise MachineStateError(self.name, "be woken", self.state)
         self._medium = self._checked_medium(medium or state.medium)
         self._firmware = state.firmware
-        self._power_on_disks(())
+        self._power_on_disks(faults)
         qemu = self._start(reason, incoming=True).qemu
         qemu.qmp.connect()
         freezing.load(qemu.qmp, state.state)

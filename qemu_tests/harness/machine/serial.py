@@ -69,9 +69,9 @@ class SerialShell:
             left = deadline - time.monotonic()
             try:
                 match = self.boot.line(rf"{mark}|{_REFUSED}|{LOGIN}", min(left, _ASK_AGAIN), prompt=True)
-            except ConsoleTimeoutError:
+            except ConsoleTimeoutError as error:
                 if left <= _ASK_AGAIN:
-                    raise
+                    raise ConsoleTimeoutError(mark, seconds, error.tail, self.boot.qemu.console.log) from None
                 continue
             if mark not in match.group():
                 console = self.boot.qemu.console
