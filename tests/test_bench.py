@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from bench.harness import BESIDE, WORKERS, Row, in_the_way
+from bench import disk, harness
+from bench.harness import BESIDE, WORKERS, Row, Warm, in_the_way
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -22,3 +28,40 @@ from bench.harness import BESIDE, WORKERS, Row, in_the_way
 def test_a_second_worker_that_brings_too_little_is_explained(workers: float, host: float, reason: str) -> None:
     rows = [Row(WORKERS, workers, 1.0, workers), Row(BESIDE, host, 1.0, host)]
     assert in_the_way(rows) == reason
+
+
+class Clockwork:
+    """A bench whose measurements are known."""
+
+    def __init__(self, folder: Path) -> None:
+        self.image = folder / "image"
+
+    def raw(self) -> float:
+        return 10.0
+
+    def harness(self) -> float:
+        return 11.0
+
+    def warm(self) -> Warm:
+        return Warm(12.0, 0.6, 0.5)
+
+    def workers(self, count: int) -> float:
+        return 48.0 / count
+
+    def alone(self, beside: int) -> float:
+        return 40.0 if beside == 1 else 25.0
+
+
+def test_each_row_is_of_what_its_name_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disks = [disk.Row("raw", 5.0, 1.0, 1.0, 1.0), disk.Row("nbd", 5.5, 1.2, 1.1, 1.2)]
+    monkeypatch.setattr(harness, "Bench", Clockwork)
+    monkeypatch.setattr(harness, "compare", lambda *_: disks)
+    assert [(row.name, row.seconds, row.against, round(row.ratio, 2)) for row in harness.measure(tmp_path)] == [
+        ("harness to raw", 11.0, 10.0, 1.1),
+        (WORKERS, 48.0, 24.0, 2.0),
+        (BESIDE, 40.0, 25.0, 1.6),
+        ("cold start to warm", 12.0, 0.5, 24.0),
+        ("freezing to a cold start", 0.6, 12.0, 0.05),
+        ("honest disk to raw, a boot", 5.5, 5.0, 1.1),
+        ("honest disk to raw, 120 MiB", 1.2, 1.0, 1.2),
+    ]
