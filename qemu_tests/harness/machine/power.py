@@ -250,9 +250,9 @@ class PoweredMachine:
         return self._on("reboot").end(self._deadline(seconds))
 
     def wait_for_freeze(self, seconds: float | None = None) -> None:
-        """Wait until a ``CutAt`` or another cut strikes. Only ``power_cut`` makes sense then."""
+        """Wait until a ``CutAt`` or another cut strikes. Only ``power_cut`` makes sense then. Raises as ``Boot.until``."""
         boot = self._on("freeze")
-        boot.until("cut of the disk", lambda: boot.qemu.frozen or None, self._deadline(seconds), across=True)
+        boot.until("cut of the disk", lambda: boot.qemu.frozen or None, self._deadline(seconds))
 
     def resume(self, reason: str = "reboot") -> None:
         """Boot again after a boundary. Raises MachineStateError when it is not held."""
