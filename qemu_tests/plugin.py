@@ -120,8 +120,8 @@ def _own_machines(scope: str) -> Callable[..., Iterator[ScopeMachines]]:
     def machines(slotboot_lab: Lab, slotboot_folder: Path, request: pytest.FixtureRequest) -> Iterator[ScopeMachines]:
         from qemu_tests.scopes import ScopeMachines
 
-        node, start = request.node, request.config.invocation_params.dir
-        made = ScopeMachines(slotboot_lab, slotboot_folder / "names", node.nodeid, start)
+        node = request.node
+        made = ScopeMachines(slotboot_lab, slotboot_folder / "names", node.nodeid)
         node.stash[_MACHINES] = (str(request.fixturename), made)
         yield made
         made.close()
@@ -145,7 +145,7 @@ def slotboot_machine(slotboot_machines: MakeMachine, pytestconfig: pytest.Config
     image = pytestconfig.getoption("--slotboot-image")
     if image is None:
         raise pytest.UsageError("the fixture slotboot_machine needs --slotboot-image IMAGE")
-    return slotboot_machines(image)
+    return slotboot_machines(pytestconfig.invocation_params.dir / image)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemu_tests.errors import UnwritableFolderError
@@ -11,7 +12,6 @@ from qemu_tests.naming import claim, name_of_machine, name_of_node
 
 if TYPE_CHECKING:
     import os
-    from pathlib import Path
 
     from qemu_tests.harness.hardware import Hardware
     from qemu_tests.harness.lab import Lab
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class ScopeMachines:
     """Call it to make a machine. ``logs`` are their console logs, which stay."""
 
-    def __init__(self, lab: Lab, names: Path, node_id: str, relative_to: Path) -> None:
-        """``names`` is a folder in which all processes claim names; images are found ``relative_to`` a folder."""
-        self._lab, self._names, self._node_id, self._relative_to = lab, names, node_id, relative_to
+    def __init__(self, lab: Lab, names: Path, node_id: str) -> None:
+        """``names`` is a folder in which all processes claim names."""
+        self._lab, self._names, self._node_id = lab, names, node_id
         self._own_lab: Lab | None = None
         self._machines: list[Machine] = []
         self._networks: list[Network] = []
@@ -45,10 +45,8 @@ class ScopeMachines:
         variables: str | os.PathLike[str] | None = None,
     ) -> Machine:
         """A machine that is off, on a disk that holds ``image`` at first. Errors as ``Lab.machine``, and UnwritableFolderError."""
-        store = None if variables is None else self._relative_to / variables
-        return self._mine(
-            self.lab.machine(name or self._next_name(), self._relative_to / image, hardware=hardware, variables=store)
-        )
+        store = None if variables is None else Path(variables)
+        return self._mine(self.lab.machine(name or self._next_name(), Path(image), hardware=hardware, variables=store))
 
     def wake(self, frozen: Frozen, name: str | None = None, medium: Path | None = None) -> Machine:
         """A machine that goes on where ``frozen`` was, as ``Lab.wake``."""

@@ -168,6 +168,11 @@ class Console:
         return [match for line in self._lines[since:] if (match := re.search(pattern, line))]
 
     @property
+    def boot_mark(self) -> int:
+        """As ``mark``, at the beginning of this boot."""
+        return self._first
+
+    @property
     def seen(self) -> int:
         """The number of lines up to the last one that a wait has found."""
         return self._seen

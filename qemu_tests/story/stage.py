@@ -41,7 +41,6 @@ class Stage:
     def __init__(self, machine: Machine, timeline: Timeline, warm: Frozen | None = None) -> None:
         """With ``warm`` the first boot goes on from there: a boot of the same disk, up already."""
         self.machine, self._timeline = machine, timeline
-        self._console_mark = 0
         self._warm, self._woken = warm, False
 
     def tell(self, kind: str, text: str, slots: Mapping[str, str] | None = None) -> None:
@@ -64,7 +63,6 @@ class Stage:
     ) -> None:
         """Switch on; with ``kernel`` without UEFI firmware."""
         self.tell(kinds.BOOT, reason if kernel is None else f"{reason}, without UEFI firmware")
-        self._console_mark = 0
         warm, self._warm = self._warm, None
         self._woken = warm is not None
         if warm is not None:
@@ -75,7 +73,7 @@ class Stage:
     def resume(self, reason: str) -> None:
         """Let the guest boot again after a boundary."""
         self.tell(kinds.BOOT, reason)
-        self._console_mark, self._woken = self.machine.console.mark(), False
+        self._woken = False
         self.machine.resume(reason)
 
     def up(self, expected: Expected) -> Ready:
@@ -96,14 +94,14 @@ class Stage:
 
     def selected(self) -> list[tuple[str, str]]:
         """Label and version of every slot that the selector of this boot chose, from the console."""
-        return [
-            (match.group(1), match.group(2)) for match in self.machine.console.find_all(SELECTED, self._console_mark)
-        ]
+        console = self.machine.console
+        return [(match.group(1), match.group(2)) for match in console.find_all(SELECTED, console.boot_mark)]
 
     def complaints(self, about: str) -> list[str]:
         """What the selector of this boot complained of, from the console."""
         pattern = rf"bootselect: (?:error|warning): {about}: .*"
-        return [match.group() for match in self.machine.console.find_all(pattern, self._console_mark)]
+        console = self.machine.console
+        return [match.group() for match in console.find_all(pattern, console.boot_mark)]
 
     def order(self, command: str, seconds: float | None = None) -> str:
         """The output of a shell command in the slot, which must succeed."""

@@ -11,6 +11,7 @@ import pytest
 from qemu_tests.errors import ConsoleClosedError, ConsoleTimeoutError, GuestFailedError
 from qemu_tests.harness.boot import Boot
 from qemu_tests.harness.console import TAIL_LINES, Console, LineSplitter
+from qemu_tests.harness.machine.serial import LOGIN
 from qemu_tests.harness.notifier import Notifier
 
 if TYPE_CHECKING:
@@ -195,3 +196,12 @@ def test_two_mebibytes_without_an_end_of_line_are_cut_into_lines(console: Waited
     console.feed(b"\nend\n")
     assert console.lines[-1] == "end"
     assert sum(len(line) for line in console.lines[:-1]) == 2 << 20
+
+
+def test_the_line_of_the_last_login_is_no_prompt(console: Waited) -> None:
+    """It comes in pieces, as everything does on a serial port."""
+    console.feed(b"Last login: ")
+    with pytest.raises(ConsoleTimeoutError):
+        console.wait_for_prompt(LOGIN, 0)
+    console.feed(b"Sat Nov 28 on ttyS0\r\nmachine login: ")
+    assert console.wait_for_prompt(LOGIN, 0)

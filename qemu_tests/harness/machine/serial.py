@@ -14,7 +14,7 @@ from qemu_tests.harness.control import Result
 if TYPE_CHECKING:
     from qemu_tests.harness.boot import Boot
 
-LOGIN, PASSWORD = r"login: *$", r"[Pp]assword: *$"
+LOGIN, PASSWORD = r"(?<!Last )login: *$", r"[Pp]assword: *$"
 _REFUSED = r"Login incorrect|Authentication failure|Maximum number of tries"
 _PIECE = 700
 """Characters of a command in one typed line: terminals take up to 4095, and some shells edit longer ones on the screen."""
