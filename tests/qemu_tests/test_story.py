@@ -34,6 +34,7 @@ def test_a_moment_is_one_line_whatever_the_labels_are() -> None:
 class FakeConsole:
     def __init__(self) -> None:
         self.lines = [SELECTED]
+        self.boot_mark = 0
 
     def find_all(self, pattern: str, since: int) -> list[re.Match[str]]:
         return [match for line in self.lines[since:] if (match := re.search(pattern, line))]
