@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +69,24 @@ def test_the_firmware_of_aarch64_sees_the_partitions(materials: Materials, slotb
     guid = machine.wait_for_line(r"HD\(1,GPT,([0-9A-F-]{36})").group(1)
     machine.power_cut()
     assert f"Partition unique GUID: {guid}" in run_tool("sgdisk", "-i", "1", materials.image)
+
+
+def test_the_firmware_reads_a_disk_with_sectors_of_4096_bytes(slotboot_machines: MakeMachine, tmp_path: Path) -> None:
+    """Its table was made by util-linux; of a disk with sectors of 512 bytes nobody would find one there."""
+    image = tmp_path / "big-sectors.raw"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    answers = "g\nn\n1\n\n+16M\nt\n5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6\nx\nu\n0f0e0d0c-0b0a-4908-8706-050403020100\nr\nw\n"
+    made = subprocess.run(
+        ["fdisk", "--sector-size=4096", str(image)], input=answers, capture_output=True, text=True, check=True
+    )
+    assert "has been altered" in made.stdout
+    machine = slotboot_machines(image, "big-sectors", Hardware(sector_size=4096))
+    machine.boot()
+    machine.wait_for_prompt(r"Shell> *$")
+    machine.type("map -r", "enter")
+    machine.wait_for_line("HD\\(1,GPT,0F0E0D0C-0B0A-4908-8706-050403020100")
+    assert list(machine.judge().slots.values()) == ["0/0/0"]
 
 
 def test_what_was_frozen_goes_on_more_than_once_and_each_for_itself(
