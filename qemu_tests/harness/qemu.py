@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemu_tests.errors import ConsoleLogError, MachineDiedError, QmpClosedError
+from qemu_tests.errors import ConsoleLogError, DiskServerError, MachineDiedError, QmpClosedError
 from qemu_tests.harness.console import Console
 from qemu_tests.harness.control import ControlPort
 from qemu_tests.harness.disk.nbd import NbdServer
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qemu_tests.harness.hardware.wires import Wiring
 
 QUIT_SECONDS = 30.0
+_DYING_SECONDS = 2.0
 HELD = ("monitor", "serial", "control")
 """The sockets by which the harness holds a machine."""
 
@@ -93,13 +94,16 @@ class Qemu:
 
     def check(self) -> None:
         """Raises MachineDiedError, and what went wrong on the host: with the console log, with the folder of the disks."""
-        for session in self.disks.values():
-            if session.problem is not None:
-                raise session.problem
-        if self.console.problem is not None:
-            raise ConsoleLogError(self.name, self.console.log, self.console.problem, self.console.tail)
         if self._process.ended is not None:
             raise self.died()
+        if self.console.problem is not None:
+            raise ConsoleLogError(self.name, self.console.log, self.console.problem, self.console.tail)
+        for session in self.disks.values():
+            if session.problem is not None:
+                # A QEMU that dies hangs up on its disks a moment before it is gone.
+                if isinstance(session.problem, DiskServerError) and self._process.wait(_DYING_SECONDS):
+                    raise self.died()
+                raise session.problem
 
     def check_end(self) -> None:
         """After the console has ended: wait for the process, and raise MachineDiedError."""

@@ -62,7 +62,7 @@ class Session:
                     sources[source]()
                 except MachineDiedError as error:
                     self._controls.machine.close()
-                    self._terminal.say(error.line)
+                    self._say(error.line)
                     self._off()
                 except LabError as error:
                     self._terminal.say(error.line)

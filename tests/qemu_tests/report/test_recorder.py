@@ -129,6 +129,7 @@ def test_a_machine_that_dies_is_told_with_the_error(lab: Lab, image: Path, recor
     def die() -> None:
         with lab.machine("m1", image) as machine:
             machine.boot()
+            machine.wait_until_ready()
             machine.run("die")
 
     with pytest.raises(MachineDiedError):
