@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.vm
 WATCHDOG_SECONDS = 30
 WATCHED = Hardware(watchdog=True)
-IDLE = replace(WATCHED, extra=("-icount", "shift=1,sleep=off"))
-"""The clock of the guest counts instructions, and jumps to the next timer when there is nothing to do: an idle hang costs no time of ours."""
 
 
 def test_the_kernel_is_updated_with_the_slot(slotboot_folder: Path, quick_machines: MakeMachine) -> None:
@@ -58,7 +55,7 @@ def falls_back(machine: Machine, variant: Variant, symptom: str) -> None:
 
 def test_a_slot_that_hangs_is_reset_by_the_watchdog(slotboot_folder: Path, quick_machines: MakeMachine) -> None:
     variant = build_variant(slotboot_folder, "hang", boot={"watchdog": WATCHDOG_SECONDS}, files=broken_slot("hang"))
-    machine = quick_machines(variant.image, "watched-hang", IDLE)
+    machine = quick_machines(variant.image, "watched-hang", WATCHED)
     falls_back(machine, variant, symptom="booted slot=USR-B version=2")
 
 
