@@ -16,7 +16,7 @@ from qemu_tests.harness.qmp import Qmp
 from qemu_tests.harness.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from qemu_tests.harness.disk.session import Session
@@ -43,10 +43,10 @@ class Start:
 
 
 class Qemu:
-    """A running QEMU, held before its first instruction. ``connect`` and ``go`` let it run."""
+    """A running QEMU, held before its first instruction; ``go`` lets it run."""
 
-    def __init__(self, name: str, start: Start, on_end: Callable[[], None] = lambda: None) -> None:
-        """Raises MissingToolError and OSError; nothing is left behind then. ``on_end`` is called when the process has ended."""
+    def __init__(self, name: str, start: Start) -> None:
+        """Raises MissingToolError and OSError; nothing is left behind then."""
         self.name, self.notifier = name, Notifier()
         wiring = start.wiring
         self._process = Process(start.argv, start.stderr, tuple(wiring.descriptors.values()))
@@ -62,12 +62,7 @@ class Qemu:
         self.qmp = Qmp(wiring.take("monitor"), self._reader, self.notifier)
         self._reader.watch(self._serial, self.console.feed, self.console.end)
         self._reader.watch(control, self.control.feed, self.control.end)
-
-        def ended() -> None:
-            on_end()
-            self.notifier.ring()
-
-        self._reader.watch_end(self._process.pid, ended)
+        self._reader.watch_end(self._process.pid, self.notifier.ring)
         self._closed = False
 
     def go(self) -> None:

@@ -348,3 +348,15 @@ def test_a_power_cut_of_a_drive_that_drops_fua_is_refused(lab: Lab, image: SlotI
             machine.power_cut()
         assert machine.state == "on"
         machine.power_cut(NothingLost())
+
+
+def test_a_cut_at_a_line_strikes_in_a_later_process_of_the_power_cycle_too(machine: Machine, tmp_path: Path) -> None:
+    kernel = DirectKernel(tmp_path / "linux", tmp_path / "initrd", "gpt quiet")
+    machine.boot(kernel=kernel, faults=[CutAtLine("sh: halp")])
+    machine.wait_until_ready()
+    machine.reboot()
+    machine.resume()
+    machine.wait_until_ready()
+    machine.type_line("halp")
+    machine.wait_for_freeze(5)
+    machine.power_cut()

@@ -75,6 +75,7 @@ class PoweredMachine:
         self._parts: Parts | None = None
         self._firmware: Firmware = hardware.firmware
         self._medium: Path | None = None
+        self._lines_to_cut_at: list[str] = []
         self._ready: Ready | None = None
         self._begin = 0.0
         self._last_tail: list[str] = []
@@ -165,11 +166,7 @@ class PoweredMachine:
         self._medium = self._checked_medium(medium)
         self._firmware = kernel or self.hardware.firmware
         self._power_on_disks(faults)
-        boot = self._start(reason)
-        for fault in faults:
-            if isinstance(fault, CutAtLine):
-                boot.qemu.console.watch(fault.pattern, boot.qemu.freeze)
-        boot.qemu.go()
+        self._start(reason).qemu.go()
 
     def _checked_medium(self, medium: Path | str | None) -> Path | None:
         if medium is None:
@@ -180,6 +177,7 @@ class PoweredMachine:
         return path
 
     def _power_on_disks(self, faults: Sequence[Fault]) -> None:
+        self._lines_to_cut_at = [fault.pattern for fault in faults if isinstance(fault, CutAtLine)]
         self.disk.power_on(faults)
         if self.variables is not None:
             self.variables.power_on()
@@ -211,6 +209,8 @@ class PoweredMachine:
                 parts.close()
             self._power_off_disks()
             raise
+        for pattern in self._lines_to_cut_at:
+            qemu.console.watch(pattern, qemu.freeze)
         self._parts, self._boot = parts, Boot(qemu)
         self._count_boot(reason)
         return self._boot
