@@ -7,8 +7,12 @@ leaves anything half-written: finished files appear under their names by a renam
 from __future__ import annotations
 
 import shlex
+import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gptlib.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,13 +34,26 @@ class MissingToolError(BuildError):
         self.tool, self.debian_package = tool, debian_package
 
 
+class MissingPythonPackageError(BuildError):
+    """A Python package that only some builds need is not installed."""
+
+    def __init__(self, package: str, needed_for: Path) -> None:
+        super().__init__(
+            f"{needed_for}: the Python package {package} is needed to unpack it; install it (pip install {package}, Debian: "
+            f"apt-get install python3-{package})"
+        )
+        self.package, self.needed_for = package, needed_for
+
+
 class ToolFailedError(BuildError):
     """A program ran and failed; what it was writing had a temporary name and is gone."""
 
     def __init__(self, argv: Sequence[str], code: int, last_line: str) -> None:
         how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
         command = " ".join(shlex.join(argv).split())
-        shown = command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]}..."
+        shown = textwrap.shorten(
+            command, _LONGEST_COMMAND, placeholder=" ...", break_long_words=False, break_on_hyphens=False
+        )
         super().__init__(f"{Path(argv[0]).name} {how}: {last_line or 'it said nothing'} (command: {shown})")
         self.argv, self.code, self.last_line = tuple(argv), code, last_line
 
@@ -123,12 +140,36 @@ class BadStubError(BuildError):
         self.path = path
 
 
-class DefinitionError(BuildError):
-    """An image definition is wrong. Nothing was built."""
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a definition; ``line`` is counted from 1, 0 where there is none (a command line, a missing file)."""
 
-    def __init__(self, path: Path, key: str, detail: str) -> None:
-        super().__init__(f"{path}: {key}: {detail}" if key else f"{path}: {detail}")
-        self.path, self.key = path, key
+    path: Path
+    key: str
+    detail: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else str(self.path)
+        return printable(f"{place}: {self.key}: {self.detail}" if self.key else f"{place}: {self.detail}")
+
+
+class DefinitionError(BuildError):
+    """An image definition is wrong: all that was found, a line for each. Nothing was built."""
+
+    def __init__(self, *mistakes: Mistake) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = mistakes
+
+
+class NoSystemError(BuildError):
+    """What a slot is to be made of is no system that the selector would boot. Nothing was built."""
+
+    def __init__(self, slot: str, what: str, places: Sequence[str]) -> None:
+        super().__init__(
+            f"{slot}: it has no {what}, so the selector would pass it over; expected one of {', '.join(f'/{p}' for p in places)}"
+        )
+        self.slot, self.what = slot, what
 
 
 class SlotFileError(BuildError):
@@ -156,3 +197,27 @@ class OutputError(BuildError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: cannot be written: {reason}; give a folder that you may write to and that has room")
         self.path = path
+
+
+class NoSpaceError(OutputError):
+    """The file system of the output, of the cache or of the temporary files is full. Nothing half-written is left."""
+
+    def __init__(self, path: Path, reason: str, mount: Path, free: int, needed: int | None = None) -> None:
+        room = f"{free} bytes are free" + (f" and {needed} are needed" if needed is not None else "")
+        BuildError.__init__(
+            self,
+            f"{path}: {reason}: on the file system at {mount}, {room}; make room there ('image-builder cache clean' does in the "
+            "cache), or put the output (-o), the cache (SLOTBOOT_CACHE) or the temporary files (TMPDIR) elsewhere",
+        )
+        self.path, self.free, self.mount, self.needed = path, free, mount, needed
+
+
+class EpochError(BuildError):
+    """SOURCE_DATE_EPOCH is not a time that the file systems of an image can hold. Nothing was built."""
+
+    def __init__(self, value: str, first: int, last: int) -> None:
+        super().__init__(
+            f"SOURCE_DATE_EPOCH: is {value!r}; expected whole seconds since 1970 from {first} (1980: FAT has no earlier time) to "
+            f"{last} (2038: mkfs.ext4 1.47.0 has no later one)"
+        )
+        self.value = value

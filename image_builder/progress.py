@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -56,7 +57,7 @@ class PlainProgress:
 
 
 class TerminalProgress(PlainProgress):
-    """The lines of PlainProgress, and a spinner that shows the innermost running step. Needs ``rich``."""
+    """The lines of PlainProgress, and a spinner that shows the step that began last, of several threads. Needs ``rich``."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
@@ -65,18 +66,21 @@ class TerminalProgress(PlainProgress):
         self._console = Console(file=stream, highlight=False, markup=False)
         self._status = self._console.status("")
         self._running: list[str] = []
+        self._mutex = threading.RLock()
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
         """See ``Progress.step``."""
-        self._running.append(text)
-        self._show()
+        with self._mutex:
+            self._running.append(text)
+            self._show()
         try:
             with super().step(text):
                 yield
         finally:
-            self._running.pop()
-            self._show()
+            with self._mutex:
+                self._running.remove(text)
+                self._show()
 
     def note(self, text: str) -> None:
         """See ``Progress.note``."""

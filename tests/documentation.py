@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +25,7 @@ class Step:
     @property
     def words(self) -> list[str]:
         """Program and arguments, without the comment that some have behind them."""
-        return re.sub(r"\s+#.*", "", self.command).split()
+        return re.sub(r"\s+#.*", "", self.command.replace("\\\n", " ")).split()
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -33,11 +34,13 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 def steps(document: Path) -> list[Step]:
-    """All commands of the document's console blocks, in their order."""
+    """All commands of the document's console blocks, in their order; a line that ends with a backslash goes on in the next one."""
     found = []
     for block in blocks(document, "console"):
         for text in re.split(r"^(?=[$] )" if block.startswith("$") else r"^(?=# )", block, flags=re.MULTILINE):
-            command, _, output = text.partition("\n")
+            lines = text.split("\n")
+            length = 1 + sum(1 for _ in takewhile(lambda line: line.endswith("\\"), lines))
+            command, output = "\n".join(lines[:length]), "\n".join(lines[length:])
             if command:
                 found.append(Step(command[2:], output, by_root=command.startswith("#")))
     return found

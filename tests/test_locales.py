@@ -21,7 +21,7 @@ PROGRAMS = {
     "gptctl": "gptlib.cli.main",
     "bootselect": "bootselect.cli.main",
     "updatectl": "update_agent.cli",
-    "image-builder": "image_builder.cli",
+    "image-builder": "image_builder.cli.main",
 }
 BARE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 LATIN_1 = "en_US.ISO-8859-1"

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from image_builder import preconditions
+from image_builder.definition.load import load_definition
 from image_builder.definition.model import INITRAMFS_COMPRESSIONS
+from image_builder.filesystem.kinds import FILESYSTEMS
+from image_builder.filesystem.staging import STAGING_TOOLS
+from image_builder.output.kinds import OUTPUTS
 from image_builder.run import DEBIAN_PACKAGES
 from qemu_tests.harness import accel
 from qemu_tests.harness.hardware.command_line import PROGRAMS
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 RUN = {"run", "run_tool", "find_tool", "tool", "_apt"}
-EVERYWHERE = {"apt", "dash", "dpkg", "coreutils"}
+EVERYWHERE = {"apt", "dash", "dpkg", "coreutils", "tar"}
 """Every Debian has them; script/bootstrap itself needs them."""
 
 
@@ -61,7 +64,12 @@ def named_in(path: Path) -> set[str]:
 
 def tools() -> set[str]:
     """All programs that the builder and the harness find or run on the machine."""
-    found = {tool for names in preconditions._TOOLS.values() for tool in names} | set(INITRAMFS_COMPRESSIONS)
+    found = {*INITRAMFS_COMPRESSIONS, *STAGING_TOOLS}
+    found |= {tool for kind in FILESYSTEMS.values() for tool in kind.programs}
+    found |= {tool for output in OUTPUTS.values() for tool in output.tools}
+    for path in sorted((ROOT / "examples").glob("*.toml")):
+        definition = load_definition(path)
+        found |= {tool for partition in definition.partitions for tool in partition.content.tools(definition)}
     for package in ("image_builder", "qemu_tests"):
         for path in (ROOT / package).rglob("*.py"):
             found |= named_in(path)

@@ -14,6 +14,7 @@ from bootselect.click_support import TEXT, ErrorGroup, say, show_what_was_done, 
 from bootselect.slot_disk import SlotDisk
 from bootselect.verbs import DEFAULT_TRIES
 from update_agent import __version__
+from update_agent.boot_chain import BootChain
 from update_agent.errors import UpdateError
 from update_agent.install import install as install_update
 from update_agent.medium import open_medium
@@ -55,7 +56,7 @@ def install(
     with open_medium(medium) as update:
         found = SlotDisk.find(target, update.slot_type)
         now = stopper.now if stopper else _tell_nobody
-        done = install_update(update, found, slot, tries, _reporter(quiet=as_json), now, warn)
+        done = install_update(update, found, slot, tries, _reporter(quiet=as_json), now, warn, BootChain.running())
     show_what_was_done(lambda: _show(done, as_json=as_json))
 
 

@@ -26,6 +26,17 @@ class TooLargeError(UpdateError):
         self.path, self.size, self.capacity = path, size, capacity
 
 
+class KernelMismatchError(UpdateError):
+    """The boot chain of this machine could boot the slot, but not run it. Nothing was written."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}; build the update from the definition that this machine's image is of, or bring the new boot "
+            "chain first"
+        )
+        self.path = path
+
+
 class SlotBusyError(UpdateError):
     """The slot is mounted, or another installation writes it. Nothing was written."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bootselect.slot_disk import SlotDisk
     from gptlib.table.table import Table
+    from update_agent.boot_chain import BootChain
     from update_agent.medium import Update
     from update_agent.slot_writer import SlotWriter, Source
 
@@ -42,12 +43,14 @@ def install(
     report: Report,
     now: Callable[[str], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
+    chain: BootChain | None = None,
 ) -> Installed:
     """Clear the passive slot, write it, read it back, and arm it.
 
     On the disk, whatever happens and whenever: the active slot is as it was. Before the last step the passive slot is
     0/0/0 (it will not be booted), after it the whole verified update is tried. ``now`` is told what holds from here on, in
-    words, for whoever is stopped by a signal; ``tell`` what a write of the table had to leave alone. Raises TooLargeError and
+    words, for whoever is stopped by a signal; ``tell`` what a write of the table had to leave alone. ``chain`` is the boot chain of
+    the running system, which counts where that came from this disk. Raises TooLargeError, KernelMismatchError and
     SlotBusyError (nothing written), MediumError, ImageReadError, SlotWriteError, VerifyError, SlotChangedError, and what
     bootselect's verbs and gptlib raise.
     """
@@ -60,6 +63,8 @@ def install(
         def armed(table: Table) -> Table:
             return verbs.arm(table, found.type_guid, number, tries)
 
+        if chain is not None and found.active is not None:
+            chain.require(update)
         found.decide(table, armed)  # what would be refused in the end is refused at once
         capacity = partition.sectors * table.sector_size
         if update.size > capacity:

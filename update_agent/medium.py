@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Update:
     """What a medium offers: ``size`` in bytes and ``sha256`` in lower-case hexadecimal of the slot image.
 
-    ``image`` is where the image is read from, ``shown`` what people know it as.
+    ``image`` is where the image is read from, ``shown`` what people know it as; ``releases`` and ``own_kernel`` are those of
+    ``bootselect.formats.update.Description``.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Update:
     sha256: str
     image: Path
     shown: str
+    releases: tuple[str, ...] | None = None
+    own_kernel: bool = False
 
     @contextlib.contextmanager
     def open_image(self) -> Iterator[Image]:
@@ -54,6 +57,8 @@ class Image:
 
     fd: int
     shown: str
+    releases: tuple[str, ...] | None = None
+    own_kernel: bool = False
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the start of ``buffer``; the number of bytes, 0 at the end. Raises OSError."""
@@ -78,7 +83,17 @@ def read_update(folder: Path, shown: Path | None = None) -> Update:
         raise MediumError(str(place / missing), error.strerror or str(error)) from error
     image = str(place / IMAGE)
     _check_size(image, actual, told.size)
-    return Update(told.name, told.version, told.slot_type, told.size, told.sha256, folder / IMAGE, image)
+    return Update(
+        told.name,
+        told.version,
+        told.slot_type,
+        told.size,
+        told.sha256,
+        folder / IMAGE,
+        image,
+        told.releases,
+        told.own_kernel,
+    )
 
 
 def _check_size(image: str, actual: int, told: int) -> None:

@@ -1,4 +1,4 @@
-"""Looks into an erofs without leaving anything behind, however the process ends.
+"""Looks into an update medium without leaving anything behind, however the process ends.
 
 The mount is attached to no folder: it is an open file, and so is the loop device under an image file. Both end with the last
 descriptor, after SIGKILL too, and nobody else sees them. The system calls are those of Linux 5.8 (fsopen(2), fsmount(2),
@@ -15,13 +15,13 @@ import struct
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from bootselect.formats.filesystem import FILE_SYSTEMS, HEAD, filesystem_of
 from gptlib.linux.syscall import syscall
 from update_agent.errors import MediumError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FSTYPE = b"erofs"
 # asm-generic/unistd.h: the same numbers on all architectures.
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 # linux/mount.h
@@ -38,24 +38,39 @@ _ONLY_ROOT = "only root can do that; give a folder with the files instead"
 _REASONS = {
     errno.EPERM: _ONLY_ROOT,
     errno.EACCES: _ONLY_ROOT,
-    errno.ENODEV: f"this kernel has no {FSTYPE.decode()}",
+    errno.ENODEV: "this kernel has no driver for its file system",
     errno.ENOSYS: "this kernel cannot mount without a folder; Linux 5.8 or newer can",
-    errno.EINVAL: f"it holds no {FSTYPE.decode()} file system that this kernel can read",
+    errno.EINVAL: "it holds no file system that this kernel can read",
 }
 
 
 @contextmanager
 def mounted(path: str) -> Iterator[str]:
-    """Mount a block device or image file read-only; a folder that only this process sees. Raises MediumError."""
+    """Mount a block device or image file read-only, whichever of the file systems of slots it holds; a folder that only this process sees.
+
+    Raises MediumError.
+    """
     with ExitStack() as files:
         try:
             source = path if stat.S_ISBLK(os.stat(path).st_mode) else _attach(path, files)  # noqa: PTH116
-            fd = _closed_by(files, _mount(source, files))
+            kind = _kind_of(path)
+            fd = _closed_by(files, _mount(source, kind, files))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             problem = _REASONS.get(error.errno or 0, f"{where}{error.strerror or error}")
             raise MediumError(path, f"it cannot be mounted: {problem}") from error
         yield f"/proc/self/fd/{fd}"
+
+
+def _kind_of(path: str) -> bytes:
+    """What file system it holds, as ``mount -t`` names it. Raises MediumError and OSError."""
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+        found = filesystem_of(stream.read(HEAD))
+    if found is None:
+        raise MediumError(
+            path, f"it holds no file system that an update comes in; expected {' or '.join(FILE_SYSTEMS)}"
+        )
+    return found.name.encode()
 
 
 def _closed_by(files: ExitStack, fd: int) -> int:
@@ -94,8 +109,8 @@ def _configure(control: int, backing: int, name: bytes, files: ExitStack) -> str
     raise OSError(errno.EBUSY, "other processes take every free loop device")
 
 
-def _mount(source: str, files: ExitStack) -> int:
-    context = _closed_by(files, syscall(_FSOPEN, FSTYPE, _CLOEXEC))
+def _mount(source: str, kind: bytes, files: ExitStack) -> int:
+    context = _closed_by(files, syscall(_FSOPEN, kind, _CLOEXEC))
     syscall(_FSCONFIG, context, _SET_STRING, b"source", os.fsencode(source), 0)
     syscall(_FSCONFIG, context, _SET_FLAG, b"ro", None, 0)
     syscall(_FSCONFIG, context, _CREATE, None, None, 0)

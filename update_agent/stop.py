@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gptlib.printable import printable
+from bootselect.stop_signals import SIGNALS, listen, say_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
-
-SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Stopper:
@@ -29,19 +27,14 @@ class Stopper:
 
     def now(self, holds: str) -> None:
         """Say what holds on the disk from now on."""
-        self._holds = printable(holds)
+        self._holds = holds
 
     def listen(self) -> None:
         """Take the signals over, but for those that whoever started the process has it ignore (nohup)."""
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._stop)
+        listen(self._stop)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
-        line = f"{self._program}: stopped by {signal.Signals(number).name}: {self._holds}\n"
-        # The terminal may be gone: that is what SIGHUP says.
-        with suppress(OSError):
-            os.write(2, line.encode("utf-8", "backslashreplace"))
+        say_stopped(self._program, number, self._holds)
         # Not an exception: one that arrives inside a destructor or an import is lost, and the process would go on.
         os._exit(128 + number)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from struct import Struct
 
+from bootselect.formats.filesystem import filesystem_of
 from gptlib._record import Record
 
 BLOCK = 4096
 MAGIC = b"SLOTSEAL"
 _SEAL = Struct("<8sLLQQ32s32s")  # magic, version, salt bytes, data blocks, first hash block, root hash, salt
 _VERSION = 1
-_EROFS_MAGIC, _SQUASHFS_MAGIC = 0xE0F5E1E2, 0x73717368
 
 
 class Seal(Record):
@@ -27,21 +27,10 @@ class Seal(Record):
     salt: bytes
 
 
-def filesystem_bytes(head: bytes) -> int:
-    """Size of the file system whose first 4 KiB are ``head``; 0 for one that is neither erofs nor squashfs.
-
-    erofs: blocks at 36 and block size bits at 12 of the superblock at 1024 (fs/erofs/erofs_fs.h). squashfs: bytes used at 40.
-    """
-    if int.from_bytes(head[1024:1028], "little") == _EROFS_MAGIC:
-        return int.from_bytes(head[1060:1064], "little") << head[1036]
-    if int.from_bytes(head[:4], "little") == _SQUASHFS_MAGIC:
-        return int.from_bytes(head[40:48], "little")
-    return 0
-
-
 def seal_offset(head: bytes) -> int:
     """Where the seal of an image with this first block stands, in bytes; 0 where no file system is recognised."""
-    return -(-filesystem_bytes(head) // BLOCK) * BLOCK
+    found = filesystem_of(head)
+    return -(-found.size // BLOCK) * BLOCK if found is not None else 0
 
 
 def encode_seal(seal: Seal) -> bytes:

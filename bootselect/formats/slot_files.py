@@ -4,6 +4,8 @@ from __future__ import annotations
 
 KERNEL, INITRAMFS, CMDLINE = "usr/lib/slotboot/vmlinuz", "usr/lib/slotboot/initramfs", "usr/lib/slotboot/cmdline"
 """The slot's own kernel, its initramfs and its command line, for ``hand-over=kexec``."""
+HANDED_OVER = "bootselect.chosen="
+"""What the selector appends to the command line of a slot's own kernel, before the UUID of the slot's partition."""
 OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 """os-release(5): the first that there is counts."""
 INIT = ("sbin/init", "usr/sbin/init", "usr/lib/systemd/systemd")

@@ -13,6 +13,8 @@ from bootselect.slots import slot_type
 from gptlib.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gptlib.table.guid import Guid
 
 DESCRIPTION, IMAGE = "update.json", "slot.img"
@@ -21,6 +23,7 @@ FORMAT = 1
 """The only one so far; what a later one adds to the fields is left alone."""
 LARGEST = 1 << 20
 """Bytes of the longest description that is read; ours have a few hundred."""
+_KINDS = {int: "a whole number", str: "a text", bool: "true or false", list: "a list"}
 _LONGEST_TEXT = 255
 _MAX_SIZE = (1 << 63) - 1
 _SHA256_DIGITS = 64
@@ -32,16 +35,31 @@ class DescriptionError(ValueError):
 
 @dataclass(frozen=True)
 class Description:
-    """``size`` in bytes and ``sha256`` in lower-case hexadecimal are those of the slot image."""
+    """``size`` in bytes and ``sha256`` in lower-case hexadecimal are those of the slot image.
+
+    ``releases`` are those of the kernels that it has modules for, None where the description does not say; ``own_kernel``:
+    it brings a kernel of its own, which a boot chain with ``hand-over=kexec`` starts.
+    """
 
     name: str
     version: str
     slot_type: Guid
     size: int
     sha256: str
+    releases: tuple[str, ...] | None = None
+    own_kernel: bool = False
 
 
-def encode_description(*, name: str, version: str, slot_type: str, size: int, sha256: str) -> str:
+def encode_description(
+    *,
+    name: str,
+    version: str,
+    slot_type: str,
+    size: int,
+    sha256: str,
+    releases: Sequence[str] = (),
+    own_kernel: bool = False,
+) -> str:
     """The text of ``update.json``; ``slot_type`` by name or GUID, the others as in ``Description``."""
     fields = {
         "format": FORMAT,
@@ -50,6 +68,8 @@ def encode_description(*, name: str, version: str, slot_type: str, size: int, sh
         "slot-type": slot_type,
         "size": size,
         "sha256": sha256,
+        "kernel-releases": list(releases),
+        "own-kernel": own_kernel,
     }
     return json.dumps(fields, indent=2) + "\n"
 
@@ -67,7 +87,24 @@ def parse_description(data: bytes) -> Description:
         kind = slot_type(_text(fields, "slot-type"))
     except InvalidValueError as error:
         raise DescriptionError(f"the field 'slot-type' is not a slot type: {error}") from error
-    return Description(_text(fields, "name"), _text(fields, "version"), kind, size, _sha256(fields))
+    return Description(
+        _text(fields, "name"),
+        _text(fields, "version"),
+        kind,
+        size,
+        _sha256(fields),
+        _releases(fields),
+        bool(_field(fields, "own-kernel", bool)) if "own-kernel" in fields else False,
+    )
+
+
+def _releases(fields: dict[str, Any]) -> tuple[str, ...] | None:
+    if "kernel-releases" not in fields:
+        return None
+    values = _field(fields, "kernel-releases", list)
+    if not all(isinstance(value, str) and value.isprintable() and value for value in values):
+        raise DescriptionError(f"the field 'kernel-releases' is {_shown(values)}; expected a list of releases")
+    return tuple(values)
 
 
 def _load(data: bytes) -> dict[str, Any]:
@@ -107,8 +144,7 @@ def _field(fields: dict[str, Any], name: str, kind: type) -> Any:  # noqa: ANN40
     value = fields[name]
     # Not isinstance: True is an int.
     if type(value) is not kind:
-        expected = "a whole number" if kind is int else "a text"
-        raise DescriptionError(f"the field {name!r} is {_shown(value)}; expected {expected}")
+        raise DescriptionError(f"the field {name!r} is {_shown(value)}; expected {_KINDS[kind]}")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootselect.errors import BootselectError
+from bootselect.formats.slot_files import HANDED_OVER
 from bootselect.initramfs.cmdline import name_of, named_partitions, split
 from bootselect.initramfs.files import read_text
 from bootselect.policy import DEFAULT_POLICY, POLICIES
@@ -30,8 +31,8 @@ class BootConfig(Record):
     ``disk`` is what ``boot-disk=`` names. ``chosen`` are the partition UUIDs, in lower case, by which a boot loader names the
     slot that it has chosen already (GRUB's gptprio), the most specific first; ``handed_over`` is that of the slot whose kernel
     the selector itself has started, or empty. ``wait`` is in seconds, ``settle`` and ``watchdog`` too; 0 leaves the watchdog
-    alone. ``hand_over`` is ``switch_root`` or ``kexec``; ``verity`` is ``off``, ``required``, or ``auto`` for slots that are
-    sealed.
+    alone. ``fstype`` is a file system, or ``auto`` where the slot tells. ``hand_over`` is ``switch_root`` or ``kexec``;
+    ``verity`` is ``off``, ``required``, or ``auto`` for slots that are sealed.
     """
 
     policy: Policy
@@ -58,7 +59,7 @@ SWITCH_ROOT, KEXEC = "switch_root", "kexec"
 _DEFAULTS = {
     "policy": DEFAULT_POLICY.name,
     "slot-type": DEFAULT_TYPE,
-    "fstype": "erofs",
+    "fstype": AUTO,
     "wait": "30",
     "settle": "3",
     "watchdog": "0",
@@ -67,8 +68,6 @@ _DEFAULTS = {
 }
 _OTHERS = {"on-nothing-bootable", "init"}
 """Settings that the shell around the selector reads."""
-HANDED_OVER = "bootselect.chosen="
-"""What the selector appends to the command line of a slot's own kernel, before the UUID of the slot's partition."""
 _SECONDS = {"wait", "settle", "watchdog"}
 _LONGEST = 24 * 60 * 60
 
@@ -122,6 +121,8 @@ def _problem(name: str, value: str) -> str:
         return f"expected {SWITCH_ROOT} or {KEXEC}"
     if name == "verity" and value not in {OFF, AUTO, REQUIRED}:
         return f"expected {OFF}, {AUTO} or {REQUIRED}"
+    if name == "fstype" and not value:
+        return f"expected a file system, or {AUTO}"
     if name == "slot-type":
         try:
             slot_type(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bootselect.formats.filesystem import HEAD, filesystem_of
 from gptlib.errors import ReadError
 
 TYPE_CHECKING = False
@@ -9,9 +10,6 @@ if TYPE_CHECKING:
     from gptlib.disk import Disk
     from gptlib.table.table import Table
 
-_HEAD = 4096
-_EXT_MAGIC, _EXT_UUID = (1080, b"\x53\xef"), slice(1128, 1144)  # fs/ext4/ext4.h: s_magic, s_uuid
-_EROFS_MAGIC, _EROFS_UUID = (1024, b"\xe2\xe1\xf5\xe0"), slice(1072, 1088)  # fs/erofs/erofs_fs.h
 _BOOT_SIGNATURE = (510, b"\x55\xaa")
 _FAT32, _FAT32_SERIAL = (82, b"FAT32   "), slice(67, 71)
 _FAT, _FAT_SERIAL = (54, b"FAT1"), slice(39, 43)
@@ -22,7 +20,7 @@ def filesystem_uuids(disk: Disk, table: Table) -> frozenset[str]:
     found = set()
     for partition in table.partitions.values():
         try:
-            head = disk.device.read(partition.first_lba * table.sector_size, _HEAD)
+            head = disk.device.read(partition.first_lba * table.sector_size, HEAD)
         except ReadError:
             continue
         found.add(uuid_of(head))
@@ -31,10 +29,9 @@ def filesystem_uuids(disk: Disk, table: Table) -> frozenset[str]:
 
 def uuid_of(head: bytes) -> str:
     """The UUID of the file system that begins with these 4 KiB, in lower case; empty where it is not a known one."""
-    if _has(head, _EXT_MAGIC):
-        return _uuid(head[_EXT_UUID])
-    if _has(head, _EROFS_MAGIC):
-        return _uuid(head[_EROFS_UUID])
+    found = filesystem_of(head)
+    if found is not None:
+        return _uuid(found.uuid)
     if _has(head, _BOOT_SIGNATURE):
         for magic, serial in ((_FAT32, _FAT32_SERIAL), (_FAT, _FAT_SERIAL)):
             if _has(head, magic):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 
-from bootselect.formats.slot_files import CMDLINE, INITRAMFS, KERNEL
+from bootselect.formats.slot_files import CMDLINE, HANDED_OVER, INITRAMFS, KERNEL
 from bootselect.initramfs.cmdline import NODE, SLOT_PARAMETERS, name_of, split
-from bootselect.initramfs.config import HANDED_OVER
 from bootselect.initramfs.files import open_in_slot, read_from_slot
 from bootselect.initramfs.mount import InitramfsError, UnusableSlotError
 from gptlib.linux.syscall import syscall as _syscall

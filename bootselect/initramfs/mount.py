@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from bootselect.errors import BootselectError
+from bootselect.formats.filesystem import FILE_SYSTEMS, HEAD, LARGEST_SECTOR, filesystem_of
 from bootselect.formats.slot_files import INIT, OS_RELEASE
+from bootselect.initramfs.config import AUTO
 from bootselect.initramfs.files import read_from_slot, read_text
 from gptlib._record import Record
 
@@ -28,9 +30,13 @@ class InitramfsError(UnusableSlotError):
 
 
 class System(Record):
-    """What a mounted slot says of itself."""
+    """What a mounted slot says of itself: ``version`` is that of the image, else that of the operating system in it."""
 
     version: str
+
+
+_VERSIONS = ("IMAGE_VERSION", "VERSION", "VERSION_ID")
+"""Fields of os-release(5), the most specific first. The others stay the same from one image to the next."""
 
 
 def mount_slot(
@@ -38,17 +44,21 @@ def mount_slot(
 ) -> System:
     """Mount ``device`` read-only on ``root``, look at what is in it, and call ``ready`` with that.
 
-    Raises UnusableSlotError, and what ``ready`` raises; the slot is not mounted then.
+    With ``AUTO`` for ``fstype`` the file system is told from the superblock. Raises UnusableSlotError, and what ``ready`` raises;
+    the slot is not mounted then.
     """
     if not os.path.exists(device):
         raise UnusableSlotError(f"{device} does not exist: the kernel does not see this partition")
+    if fstype == AUTO:
+        fstype = _recognised(device)
     code, said = run(["mount", "-t", fstype, "-o", "ro", device, root])
     if code == NO_PROGRAM:
         raise InitramfsError(said)
-    if code and not _is_known(fstype):
+    if code and not _has_driver(fstype):
         raise InitramfsError(f"{device} cannot be mounted: this kernel has no {fstype}; its driver is not loaded")
     if code:
-        raise UnusableSlotError(f"{device} cannot be mounted as {fstype}: {said or f'mount exited with {code}'}")
+        why = said or f"mount exited with {code}"
+        raise UnusableSlotError(f"{device} cannot be mounted as {fstype}: {why}{_hint(device)}")
     try:
         system = check_system(root)
         ready(system)
@@ -58,7 +68,43 @@ def mount_slot(
     return system
 
 
-def _is_known(fstype: str) -> bool:
+def _recognised(device: str) -> str:
+    """The name of the file system on a device. Raises UnusableSlotError."""
+    try:
+        found = filesystem_of(_head(device))
+    except OSError as error:
+        raise UnusableSlotError(f"{device} cannot be read: {error.strerror}") from error
+    if found is None:
+        raise UnusableSlotError(
+            f"{device} begins with no file system that is known; expected {', '.join(FILE_SYSTEMS)}, or the setting fstype to name it"
+        )
+    return found.name
+
+
+def _hint(device: str) -> str:
+    """What may be the matter with a file system that cannot be mounted, to be appended; empty where nothing is known of it."""
+    try:
+        found = filesystem_of(_head(device))
+    except OSError:
+        return ""
+    if found is None:
+        return ""
+    if 0 < found.block < LARGEST_SECTOR:
+        return f"; its blocks have {found.block} bytes, and a sealed slot needs {LARGEST_SECTOR}: mkfs.ext4 -b {LARGEST_SECTOR}"
+    if not found.unfinished:
+        return ""
+    return "; its journal has to be replayed, which nothing can do on a sealed slot: run e2fsck -fy on the image before it is sealed"
+
+
+def _head(device: str) -> bytes:
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, HEAD)
+    finally:
+        os.close(fd)
+
+
+def _has_driver(fstype: str) -> bool:
     known = read_text(FILESYSTEMS).split()
     return fstype in known or not known
 
@@ -70,8 +116,8 @@ def check_system(root: str) -> System:
         raise UnusableSlotError("it has no os-release: this is not an operating system, or only part of one")
     if not any(os.path.lexists(f"{root}/{name}") for name in INIT):
         raise UnusableSlotError("it has no init: nothing could be started from it")
-    fields = dict(line.partition("=")[::2] for line in release.splitlines())
-    return System((fields.get("VERSION") or fields.get("VERSION_ID") or "unknown").strip("\"'"))
+    fields = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in release.splitlines())}
+    return System(next((fields[name] for name in _VERSIONS if fields.get(name)), "unknown"))
 
 
 def _text(path: str) -> str:

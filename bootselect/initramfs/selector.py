@@ -6,13 +6,12 @@ Exit codes: 0 a slot is mounted; 3 nothing is bootable; 1 anything else. What ha
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from bootselect.errors import DiskChoiceError, NothingBootableError, reason_of
 from bootselect.formats.decision import DECISION_PATH, FOLDER, JSON_NAME, SHELL_NAME, Decision
 from bootselect.initramfs.cmdline import UUID
-from bootselect.initramfs.config import KEXEC, OFF, REQUIRED, BootConfig, load_config, read_cmdline
+from bootselect.initramfs.config import KEXEC, OFF, REQUIRED, SWITCH_ROOT, BootConfig, load_config, read_cmdline
 from bootselect.initramfs.disks import choose_at_once, disk_of, loader_partuuid, scan
 from bootselect.initramfs.log import ERROR, WARNING, Log
 from bootselect.initramfs.mount import SLOT_ROOT, InitramfsError, UnusableSlotError, mount_slot, run_program
@@ -39,17 +38,27 @@ LOCK_DEADLINE = 10.0
 
 
 def main() -> None:
-    """Select and mount a slot; exits the process, whatever happens, with a line on the console where it failed."""
+    """Select and mount a slot, and end the process.
+
+    Nothing of ours is buffered: log and decision are written and closed. So the interpreter need not take itself apart, which
+    costs as much as the decision itself.
+    """
+    os._exit(run())
+
+
+def run() -> int:
+    """Select and mount a slot; the exit code, whatever happens, with a line on the console where it failed."""
     log = None
     try:
         log = Log()
         boot(log)
     except NothingBootableError as error:
         _last_word(str(error), log)
-        sys.exit(3)
+        return 3
     except BaseException as error:  # noqa: BLE001  (a traceback is no last word on a console)
         _last_word(reason_of(error), log)
-        sys.exit(1)
+        return 1
+    return 0
 
 
 def _last_word(text: str, log: Log | None) -> None:
@@ -64,6 +73,7 @@ def boot(log: Log) -> None:
     config = load_config()
     for problem in config.problems:
         log.say(f"ignored: {problem}", WARNING)
+    config = _with_a_hand_over_that_is_there(config, log)
     choice = _find(config, log)
     log.say(f"disk {choice.path}: {choice.reason}")
 
@@ -72,6 +82,17 @@ def boot(log: Log) -> None:
         _start_kernel(decision, config, log)
 
     boot_disk(choice.path, config, log, run_program, hand_over)
+
+
+def _with_a_hand_over_that_is_there(config: BootConfig, log: Log) -> BootConfig:
+    """The settings, with ``switch_root`` for a ``kexec`` that was left out of the initramfs. It is said, and no slot's fault."""
+    if config.hand_over == KEXEC:
+        try:
+            from bootselect.initramfs import kexec  # noqa: F401
+        except ImportError:
+            log.say("hand-over=kexec: this initramfs was built without it; the slot starts under this kernel", ERROR)
+            return config._replace(hand_over=SWITCH_ROOT)
+    return config
 
 
 def _find(config: BootConfig, log: Log) -> DiskChoice:

@@ -43,18 +43,21 @@ def import_closure(
     ours: Collection[str],
     folders: Sequence[Path],
     optional: Iterable[str] = (),
+    without: Iterable[str] = (),
 ) -> Closure:
     """The closure of ``required``, and the interpreter's landmark. Packages lie in ``folders``; ``ours`` are the names of our own.
 
     Imports inside functions are followed in all modules from ``folders``, not in the standard library's, which guard theirs
     well. What ours import must be there; other packages may try what is missing. Codecs are modules, too: those whose names
-    appear in the modules from ``folders`` are taken along. Raises NoSourceError, and what ``Interpreter.loaded_by`` raises.
+    appear in the modules from ``folders`` are taken along. What is imported where its failure is handled stays out when it is
+    one of ``without``, with all that only it needs. Raises NoSourceError, and what ``Interpreter.loaded_by`` raises.
     """
     wanted, possible = set(required), set(optional)
+    missing = [*NOT_SHIPPED, *without]
     scanned: set[str] = set()
     while True:
         loaded = interpreter.loaded_by(
-            sorted(wanted), optional=sorted(possible - wanted), folders=folders, missing=NOT_SHIPPED
+            sorted(wanted), optional=sorted(possible - wanted), folders=folders, missing=missing
         )
         files = {name: Path(origin) for name, origin in loaded.items() if Path(origin).is_absolute()}
         new = [name for name, file in files.items() if name not in scanned and _is_below(file, folders)]

@@ -12,9 +12,13 @@ from bootselect.integration import inside
 from bootselect.integration.needs import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SCRIPTS = Path(inside.__file__).parent
+IMPORTER = _SCRIPTS / "importer.py"
+"""The module that finds others in a bundle: ``NAME.pyc`` reads ``NAME.bundle`` beside it."""
+_COMPILE = ("-I", "-S", "-B", "-X", "no_debug_ranges")
+"""Columns are of no use where there is no source to point into, and a fifth of each module."""
 _RUN_FILE = "import sys; exec(open(sys.argv.pop(1)).read())"
 
 
@@ -29,7 +33,7 @@ class Compilation:
 
 
 class Interpreter(ABC):
-    """A Python. How it is run is up to who builds with it; both methods raise what ``run`` raises."""
+    """A Python. How it is run is up to who builds with it; its methods raise what ``run`` raises."""
 
     @property
     @abstractmethod
@@ -59,4 +63,19 @@ class Interpreter(ABC):
     def compile(self, modules: Iterable[Compilation]) -> None:
         """Write the .pyc files; their folders exist. The same source gives the same bytes."""
         work = [[str(module.source), str(module.target), module.shown, module.level] for module in modules]
-        self.run(["-I", "-S", "-B", str(_SCRIPTS / "compiled.py")], json.dumps(work).encode())
+        self.run([*_COMPILE, str(_SCRIPTS / "compiled.py")], json.dumps(work).encode())
+
+    def bundle(self, target: Path, modules: Mapping[str, Path], shown: str, level: int) -> None:
+        """Write a bundle; ``modules``: the path in a folder of modules, as ``gptlib/disk.py`` -> source.
+
+        ``shown`` is that folder in tracebacks. The same sources give the same bytes.
+        """
+        work = [[*_name(place), str(source), f"{shown}/{place}"] for place, source in sorted(modules.items())]
+        self.run([*_COMPILE, str(_SCRIPTS / "bundled.py")], json.dumps([str(target), level, work]).encode())
+
+
+def _name(place: str) -> tuple[str, bool]:
+    """The name of the module in a file, and whether it is a package."""
+    path = Path(place).with_suffix("")
+    package = path.name == "__init__"
+    return ".".join(path.parent.parts if package else path.parts), package

@@ -10,6 +10,10 @@ PACKAGES = ("bootselect", "gptlib")
 """Ours: what their functions import must be there."""
 ENTRY_POINTS = ("bootselect.initramfs.selector", "bootselect.initramfs.rescue")
 """What ``/init`` and the boot scripts call. All other modules follow from these."""
+EVERY_BOOT = ("bootselect.initramfs.selector", "gptlib.write.table")
+"""What every boot loads, sooner or later: these and what they import, unless in functions, may be one file (``inside/importer.py``)."""
+KEXEC = ("bootselect.initramfs.kexec",)
+"""Only for ``hand-over=kexec``: with ctypes, which it alone imports, a sixtieth of an initramfs."""
 START = ("-I", "-S", "-B", "-c")
 """How they start the interpreter. It is started in the same way to see what it loads: Python 3.13 imports linecache for ``-c``."""
 LANDMARK = "os.py"
@@ -19,8 +23,6 @@ NOT_SHIPPED = ("_bz2", "_hashlib", "_lzma", "_ssl", "_uuid", "readline")
 OPTIMIZATION = 2
 """Without docstrings and assertions: nothing of an initramfs reads them."""
 
-FILE_SYSTEMS = ("erofs", "squashfs", "ext4")
-"""Kernel modules of the file systems that slots have as a rule; the setting ``fstype`` may name another."""
 FIRMWARE_VARIABLES = ("efivarfs",)
 """Kernel modules that say which partition the firmware booted from."""
 VERITY = ("dm_verity", "sha256")

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootselect.errors import BootselectError
+from bootselect.formats.filesystem import FILE_SYSTEMS
 from bootselect.initramfs import config
 from bootselect.integration.closure import import_closure
 from bootselect.integration.interpreter import Compilation, Interpreter
 from bootselect.integration.needs import (
     ENTRY_POINTS,
-    FILE_SYSTEMS,
     FIRMWARE_VARIABLES,
     OPTIMIZATION,
     PACKAGES,
@@ -139,13 +139,14 @@ def stage(destination: Path, conf: Path = BOOT_CONF) -> list[tuple[Path, Path]]:
 def kernel_modules(conf: Path = BOOT_CONF) -> tuple[list[str], list[str]]:
     """The kernel modules without which no slot can be booted under these settings, and those that other settings need.
 
-    The latter because the kernel's command line overrides the settings. ``=drivers/watchdog`` stands for a folder of
-    modules, as in dracut. Raises SettingsError.
+    The latter because the kernel's command line overrides the settings. Where no file system is named, a slot with any of those
+    that are known may come. ``=drivers/watchdog`` stands for a folder of modules, as in dracut. Raises SettingsError.
     """
-    from bootselect.initramfs.config import OFF, parse_config
+    from bootselect.initramfs.config import AUTO, OFF, parse_config
 
     config = parse_config((_read_settings(conf) or b"").decode("utf-8", "replace"), "")
-    required = [config.fstype, *(() if config.verity == OFF else VERITY)]
+    slots = FILE_SYSTEMS if config.fstype == AUTO else (config.fstype,)
+    required = [*slots, *(() if config.verity == OFF else VERITY)]
     optional = (*FILE_SYSTEMS, *FIRMWARE_VARIABLES, *VERITY, *(WATCHDOGS if config.watchdog else ()))
     return required, [name for name in optional if name not in required]
 

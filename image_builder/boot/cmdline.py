@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from image_builder.definition.model import REPLACE
+
 if TYPE_CHECKING:
     from image_builder.definition.model import Boot
 
@@ -13,5 +15,5 @@ CMDLINE = "gpt panic=-1 oops=panic console=tty0 console=ttyS0"
 
 
 def kernel_command_line(boot: Boot) -> str:
-    """What every kernel of ours gets, and what the definition adds."""
-    return f"{CMDLINE} {boot.cmdline}".strip()
+    """What every kernel of ours gets, and what the definition adds; or what the definition has in its place."""
+    return boot.cmdline if boot.cmdline_mode == REPLACE else f"{CMDLINE} {boot.cmdline}".strip()

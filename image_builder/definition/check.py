@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootselect.slots import slot_type
 from gptlib.table.types import type_guid
-from image_builder.definition.model import EMPTY, ESP, SLOT, STATE
-from image_builder.errors import DefinitionError
+from image_builder.content.empty import Empty
+from image_builder.content.esp import Esp
+from image_builder.content.slot import Slot
+from image_builder.definition.model import DISTRIBUTION, AutoSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from image_builder.definition.model import Definition, PartitionDefinition
+    from image_builder.definition.section import Mistakes
 
 
-def check_definition(definition: Definition) -> None:
-    """Raise DefinitionError for the first contradiction."""
-    if not definition.partitions:
-        raise DefinitionError(definition.path, "partition", "there is none; expected at least one [[partition]]")
-    _check_unique(definition)
-    _check_contents(definition)
-    _check_slots(definition)
+def check_definition(definition: Definition, mistakes: Mistakes) -> None:
+    """Add all contradictions to ``mistakes``. Parts that have mistakes of their own are not there, and nobody misses them."""
+    whole = not any(mistakes.below(name) for name in ("boot", "slot", "partition", "image"))
+    checks = [*_unique(definition), *(() if mistakes.below("slot") else _sizes(definition))]
+    if whole:
+        checks += [*_boot(definition), *_slots(definition)]
+    for content in dict.fromkeys((*definition.slots, *(partition.content for partition in definition.partitions))):
+        if not mistakes.below("boot") and not (isinstance(content, Slot) and mistakes.below(content.name)):
+            checks += content.mistakes(definition)
+    for key, detail in checks:
+        mistakes.add(key, detail)
 
 
-def _fail(definition: Definition, partition: PartitionDefinition, key: str, detail: str) -> DefinitionError:
-    place = definition.partitions.index(partition) + 1
-    return DefinitionError(definition.path, f"partition[{place}].{key}", detail)
-
-
-def _check_unique(definition: Definition) -> None:
+def _unique(definition: Definition) -> Iterator[tuple[str, str]]:
     keys: dict[str, Callable[[PartitionDefinition], object]] = {
         "number": lambda partition: partition.number,
         "label": lambda partition: partition.label,
@@ -39,49 +40,73 @@ def _check_unique(definition: Definition) -> None:
         seen: dict[object, PartitionDefinition] = {}
         for partition in definition.partitions:
             other = seen.setdefault(of(partition), partition)
-            if other is not partition:
+            # The derived UUID of two partitions with one label is the same for that reason only.
+            if other is not partition and not (key == "uuid" and other.label == partition.label):
                 taken = f"is {of(partition)}, which partition {other.label!r} has already; expected another one"
-                raise _fail(definition, partition, key, taken)
+                yield f"{partition.section}.{key}", taken
 
 
-def _check_contents(definition: Definition) -> None:
-    for content in (ESP, STATE):
-        for partition in definition.holding(content)[1:]:
-            first = definition.holding(content)[0].label
-            raise _fail(definition, partition, "content", f"is {content!r}, as that of {first!r}; expected at most one")
-    for partition in definition.holding(ESP):
-        if definition.boot is None:
-            raise _fail(
-                definition, partition, "content", "is 'esp'; expected a section [boot] that says what to put there"
-            )
-        if partition.type_guid != type_guid("esp"):
-            raise _fail(definition, partition, "type", "is not esp; expected that where the content is 'esp'")
-    if definition.boot is not None and not definition.holding(ESP):
-        raise DefinitionError(definition.path, "boot", "has nowhere to go; expected a partition with content = 'esp'")
-    if definition.boot is not None and definition.slot is None:
-        raise DefinitionError(definition.path, "boot", "has nothing to boot; expected a section [slot]")
+def _sizes(definition: Definition) -> Iterator[tuple[str, str]]:
+    for partition in definition.partitions:
+        empty = isinstance(partition.content, Empty)
+        if isinstance(partition.size, AutoSize) and empty and partition not in definition.slot_partitions():
+            yield f"{partition.section}.size", 'is "auto", and the partition is empty; expected a size'
 
 
-def _check_slots(definition: Definition) -> None:
-    for partition in definition.holding(SLOT):
-        if definition.slot is None:
-            raise _fail(definition, partition, "content", "is 'slot'; expected a section [slot] that says what that is")
-    if definition.slot is None:
+def _boot(definition: Definition) -> Iterator[tuple[str, str]]:
+    boot, esps = definition.boot, definition.holding(Esp)
+    for partition, esp in esps[1:]:
+        first = esps[0][0].label
+        yield f"{partition.section}.content", f"is {esp.name!r}, as that of {first!r}; expected at most one"
+    if boot is None:
         return
-    wanted = slot_type(definition.slot.type)
-    slots = [partition for partition in definition.partitions if partition.type_guid == wanted]
-    if not slots:
-        raise DefinitionError(
-            definition.path, "slot.type", f"is {definition.slot.type}; expected the type of at least one partition"
+    if not esps:
+        yield "boot", "has nowhere to go; expected a partition with content = 'esp'"
+    if not definition.slots:
+        yield "boot", "has nothing to boot; expected a section [slot.NAME]"
+    if isinstance(boot.kernel, str) and boot.kernel != DISTRIBUTION:
+        slot = next(slot for slot in definition.slots if slot.name == boot.kernel)
+        if slot.system.kind in {"image", "tiny"}:
+            detail = (
+                f"is {boot.kernel!r}, and {boot.kernel}.kind is {slot.system.kind!r}, which has no kernel to take; expected the "
+                f"name of a tree, tar or debian, {DISTRIBUTION!r}, or a file"
+            )
+            yield "boot.kernel", detail
+    for partition in definition.partitions:
+        content = partition.content
+        if partition.type_guid == type_guid("bios") and isinstance(content, Empty) and not content.stated:
+            detail = (
+                f"is bios, and boot.kind = {boot.kind!r} puts no loader there; expected content = 'empty' where nothing is to "
+                "start from it, or the path of a loader"
+            )
+            yield f"{partition.section}.type", detail
+
+
+def _slots(definition: Definition) -> Iterator[tuple[str, str]]:
+    for slot in definition.slots:
+        if slot.type_guid != definition.slot_type:
+            first = definition.slots[0]
+            yield (
+                f"{slot.name}.type",
+                f"is {slot.type}, and {first.name}.type is {first.type}; the selector looks for one type: expected the same",
+            )
+    slots = definition.slot_partitions()
+    if definition.slots and not slots:
+        yield (
+            f"{definition.slots[0].name}.type",
+            f"is {definition.slots[0].type}; expected the type of at least one partition",
         )
-    for partition in definition.holding(SLOT):
-        if partition not in slots:
-            raise _fail(
-                definition, partition, "type", f"is not that of slots; expected {definition.slot.type} (slot.type)"
+        return
+    for partition, slot in definition.holding(Slot):
+        if partition.type_guid != slot.type_guid:
+            yield (
+                f"{partition.section}.type",
+                f"is not that of slots; expected {slot.type} ({slot.name}.type)",
             )
     for partition in slots:
         bits = partition.attributes
-        if partition.content == EMPTY and (bits.priority or bits.tries or bits.successful):
-            raise _fail(
-                definition, partition, "content", f"is empty, but {bits} would have it booted; expected 0, 0, false"
+        if isinstance(partition.content, Empty) and (bits.priority or bits.tries or bits.successful):
+            yield (
+                f"{partition.section}.content",
+                f"is empty, but {bits} would have it booted; expected 0, 0, false",
             )

@@ -1,80 +1,135 @@
-"""Reads a definition: TOML -> ``Definition``, or one line that says which key is wrong and what was expected."""
+"""Reads a definition: TOML -> ``Definition``, or all its mistakes, a line for each."""
 
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootselect.initramfs.config import AUTO, KEXEC, OFF, REQUIRED, SWITCH_ROOT
 from bootselect.policy import DEFAULT_POLICY, POLICIES
-from bootselect.slots import DEFAULT_TYPE
+from image_builder.content.kinds import read_contents
+from image_builder.content.slot import Slot
 from image_builder.definition import values
 from image_builder.definition.check import check_definition
-from image_builder.definition.files import slot_files
 from image_builder.definition.identity import derived_guid
+from image_builder.definition.lines import lines_of_keys
 from image_builder.definition.model import (
     ACTIONS,
-    COMPRESSIONS,
+    ADD,
+    ALIGNMENT,
+    DISTRIBUTION,
     INITRAMFS_COMPRESSIONS,
+    REPLACE,
     Boot,
     Definition,
-    SlotDefinition,
-    SlotFile,
 )
 from image_builder.definition.partition import read_partitions
-from image_builder.definition.section import Section
+from image_builder.definition.section import Mistakes, Section
 from image_builder.definition.size import parse_size
-from image_builder.errors import DefinitionError
+from image_builder.errors import DefinitionError, Mistake
+from image_builder.loader.kinds import LOADERS
+from image_builder.output.kinds import OUTPUTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-DEFAULT_MODULES = ("virtio_console", "loop")
-"""Kernel modules of the tiny slot: its control port, and update media that are files."""
-_RELEASE = {"ID": "slotboot-tiny", "NAME": "slotboot tiny slot"}
-_SET_BY_VERSION = ("VERSION", "VERSION_ID")
+    from gptlib.table.guid import Guid
+    from image_builder.content.content import Content
 
 
 def load_definition(path: Path) -> Definition:
     """Read a definition. Raises DefinitionError. Only the file is read; files that it names as contents must be there."""
     try:
-        with path.open("rb") as file:
-            fields = tomllib.load(file)
+        data = path.read_bytes()
+        text = data.decode()
+        fields = tomllib.loads(text)
     except OSError as error:
-        raise DefinitionError(path, "", f"cannot be read: {error.strerror}; give the path of a definition") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DefinitionError(path, "", f"is not a TOML file: {error}") from error
-    return parse_definition(path, fields)
+        problem = f"cannot be read: {error.strerror}; give the path of a definition"
+        raise DefinitionError(Mistake(path, "", problem)) from error
+    except RecursionError as error:
+        raise DefinitionError(Mistake(path, "", "is not a definition: it has tables in tables in tables")) from error
+    except ValueError as error:
+        # That of TOML, of UTF-8, or of Python's whole numbers, which have at most 4300 digits.
+        raise DefinitionError(Mistake(path, "", f"is not a TOML file: {error}")) from error
+    return parse_definition(path, fields, lines_of_keys(text))
 
 
-def parse_definition(path: Path, fields: dict[str, Any]) -> Definition:
-    """The definition that these values of a TOML file stand for. Raises DefinitionError with ``path`` in it."""
-    top = Section(path, "", fields)
-    image = top.table("image")
-    name = image.parse("name", values.image_name)
-    seed = image.get("seed", str, name)
-    sector_size = image.parse("sector-size", values.sector_size, 512)
+def parse_definition(path: Path, fields: dict[str, Any], lines: Mapping[str, int] | None = None) -> Definition:
+    """The definition that these values of a TOML file stand for; ``lines`` says where its keys stand.
+
+    Raises DefinitionError with all mistakes.
+    """
+    mistakes = Mistakes(path, dict(lines or {}))
+    top = Section(mistakes, "", fields)
+    image = read_image(top.table("image"))
+    contents = read_contents(top)
+    partitions = top.tables("partition")
+    if not partitions:
+        top.absent("partition", "there is none; expected at least one [[partition]]")
     definition = Definition(
         path=path,
-        name=name,
-        size=image.parse("size", lambda value: parse_size(value, sector_size)) if image.has("size") else None,
-        sector_size=sector_size,
-        seed=seed,
-        disk_guid=image.parse("uuid", values.guid, derived_guid(seed, "disk")),
-        boot=_read_boot(top.table("boot")) if top.has("boot") else None,
-        slot=_read_slot(top.table("slot")) if top.has("slot") else None,
-        partitions=read_partitions(top.tables("partition"), sector_size, seed),
+        name=image.name,
+        size=image.size,
+        sector_size=image.sector_size,
+        seed=image.seed,
+        disk_guid=image.disk_guid,
+        outputs=image.outputs,
+        boot=read_boot(top.table("boot"), contents.values()) if top.has("boot") else None,
+        slots=tuple(content for content in contents.values() if isinstance(content, Slot)),
+        partitions=read_partitions(partitions, contents, sector_size=image.sector_size, seed=image.seed),
+        lines=mistakes.lines,
     )
-    image.finish()
     top.finish()
-    check_definition(definition)
+    check_definition(definition, mistakes)
+    found = mistakes.all()
+    if found:
+        raise DefinitionError(*found)
     return definition
 
 
-def _read_boot(section: Section) -> Boot:
+class Image(NamedTuple):
+    """The section [image]: see ``Definition``."""
+
+    name: str
+    size: int | None
+    sector_size: int
+    seed: str
+    disk_guid: Guid
+    outputs: tuple[str, ...]
+
+
+def read_image(section: Section) -> Image:
+    """The section [image]."""
+    name = section.parse("name", values.image_name)
+    seed = section.get("seed", str, name or "")
+    sector_size = section.parse("sector-size", values.sector_size, 512)
+    if section.mistakes.at(section.key("sector-size")):
+        sector_size = ALIGNMENT  # of which every number is a possible size: the one mistake is told already
+    image = Image(
+        name=name,
+        size=section.optional("size", lambda value: parse_size(value, sector_size)),
+        sector_size=sector_size,
+        seed=seed,
+        disk_guid=section.parse("uuid", values.guid, derived_guid(seed, "disk")),
+        outputs=section.parse("outputs", _outputs, ("raw",)),
+    )
+    section.finish()
+    return image
+
+
+def read_boot(section: Section, contents: Iterable[Content]) -> Boot | None:
+    """The section [boot], None where it has mistakes; ``contents`` are those of the definition."""
+
+    def kernel(value: object) -> str | Path:
+        return _kernel(value, contents, section)
+
     boot = Boot(
-        kind=section.choice("kind", ("uki",)),
+        kind=section.choice("kind", tuple(LOADERS)),
         cmdline=section.parse("cmdline", values.one_line, ""),
+        cmdline_mode=section.choice("cmdline-mode", (ADD, REPLACE), ADD),
+        kernel=section.optional("kernel", kernel) or DISTRIBUTION,
+        modules=section.optional("modules", values.existing_folder(section.folder)),
         policy=section.choice("policy", tuple(POLICIES), DEFAULT_POLICY.name),
         on_nothing_bootable=section.choice("on-nothing-bootable", ACTIONS, "rescue"),
         compression=section.choice("compression", INITRAMFS_COMPRESSIONS, "lz4"),
@@ -82,43 +137,33 @@ def _read_boot(section: Section) -> Boot:
         verity=section.choice("verity", (OFF, AUTO, REQUIRED), OFF),
         watchdog=section.parse("watchdog", values.number_between(0, 600), 0),
     )
-    section.finish()
-    return boot
+    given = not isinstance(boot.kernel, str)
+    if given and not section.has("modules"):
+        section.wrong(
+            "modules", "is missing; expected the folder lib/modules/RELEASE of the file that boot.kernel names"
+        )
+    if boot.modules is not None and not given and not section.mistakes.at(section.key("kernel")):
+        section.wrong("modules", "belongs to a kernel that is a file; expected the path of one in boot.kernel")
+    return boot if section.finish() else None
 
 
-def _read_slot(section: Section) -> SlotDefinition:
-    slot = SlotDefinition(
-        kind=section.choice("kind", ("tiny",)),
-        type=section.parse("type", values.slot_type_name, DEFAULT_TYPE),
-        version=section.parse("version", values.slot_version, "1"),
-        filesystem=section.choice("filesystem", ("erofs",), "erofs"),
-        compression=section.choice("compression", COMPRESSIONS, "lz4"),
-        verity=section.get("verity", bool, default=False),
-        kernel=section.get("kernel", bool, default=False),
-        modules=section.parse("modules", _modules, DEFAULT_MODULES),
-        os_release=_read_release(section.table("os-release")),
-        files=section.parse("files", lambda value: _files(value, section.path.parent), ()),
-    )
-    section.finish()
-    return slot
+def _kernel(value: object, contents: Iterable[Content], section: Section) -> str | Path:
+    slots = [content.name for content in contents if isinstance(content, Slot)]
+    if value == DISTRIBUTION or value in slots:
+        return str(value)
+    try:
+        return values.existing_file(section.folder)(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or one of {', '.join([DISTRIBUTION, *slots])}") from error
 
 
-def _modules(value: object) -> tuple[str, ...]:
-    if isinstance(value, list):
-        return tuple(values.kernel_module(name) for name in value)
-    raise ValueError(f"is {values.show(value)}; expected a list of the names of kernel modules")
+def _outputs(value: object) -> tuple[str, ...]:
+    def one(item: object) -> str:
+        if not isinstance(item, str) or item not in OUTPUTS:
+            raise ValueError(f"holds {values.show(item)}; expected some of {', '.join(OUTPUTS)}")
+        return item
 
-
-def _files(value: object, folder: Path) -> tuple[SlotFile, ...]:
-    if isinstance(value, dict):
-        return slot_files(value, folder)
-    raise ValueError(f"is {values.show(value)}; expected a table of paths in the slot and files")
-
-
-def _read_release(section: Section) -> tuple[tuple[str, str], ...]:
-    fields = dict(_RELEASE)
-    for key in section:
-        if key in _SET_BY_VERSION:
-            raise section.fail(key, "follows from slot.version; set that instead")
-        fields[key] = section.parse(key, values.release_value(key))
-    return tuple(fields.items())
+    found = values.list_of(one, "formats")(value)
+    if not found:
+        raise ValueError(f"is an empty list; expected some of {', '.join(OUTPUTS)}")
+    return tuple(dict.fromkeys(found))

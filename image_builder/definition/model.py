@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from image_builder.definition.lines import line_of
+from image_builder.errors import Mistake
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gptlib.table.attributes import Attributes
     from gptlib.table.guid import Guid
+    from image_builder.content.content import Content
+    from image_builder.content.slot import Slot
 
 MIB = 1 << 20
 ALIGNMENT = MIB
 """Bytes: partitions start and end on multiples of this, so that no page of 4 KiB belongs to two of them."""
 
-ESP, SLOT, STATE, EMPTY = "esp", "slot", "state", "empty"
-CONTENTS = (ESP, SLOT, STATE, EMPTY)
-"""What a partition can hold besides the bytes of a file."""
-COMPRESSIONS = ("none", "lz4", "lz4hc")
+KEPT, ROOT = "kept", "root"
+OWNERS = (KEPT, ROOT)
+"""Who owns the files of a file system: whom they belong to where they come from, or all root."""
 INITRAMFS_COMPRESSIONS = ("lz4", "zstd")
 ACTIONS = ("rescue", "reboot", "poweroff")
+DISTRIBUTION = "distribution"
+"""The kernel of the target distribution's packages."""
+REFUSE, DROP = "refuse", "drop"
+ADD, REPLACE = "add", "replace"
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
 class Boot:
-    """How the slots are booted: a UKI on the EFI system partition, with the selector in its initramfs.
+    """How the slots are booted: what stands on the EFI system partition, with the selector in its initramfs.
 
-    ``cmdline`` is added to what the boot chain itself needs; ``compression`` is that of the initramfs. The others are
-    settings of the selector (docs/bootselect.md); ``watchdog`` is in seconds, 0 for none.
+    ``cmdline`` is added to what the boot chain itself needs, or stands in its place (``cmdline_mode``). ``kernel`` is
+    DISTRIBUTION, ``slot.NAME`` for the one in a slot, or a file, whose modules are in the folder ``modules``.
+    ``compression`` is that of the initramfs. The others are settings of the selector (docs/bootselect.md); ``watchdog``
+    is in seconds, 0 for none.
     """
 
     kind: str
     cmdline: str
+    cmdline_mode: str
+    kernel: str | Path
+    modules: Path | None
     policy: str
     on_nothing_bootable: str
     compression: str
@@ -43,64 +59,46 @@ class Boot:
 
 @dataclass(frozen=True)
 class SlotFile:
-    """A file of the building machine, and the absolute path that it gets in a slot."""
+    """A file of the building machine, and the absolute path that it gets."""
 
     path: str
     source: Path
 
 
 @dataclass(frozen=True)
-class SlotDefinition:
-    """The system in the slots. ``type`` is the partition type of slots as the definition names it.
+class AutoSize:
+    """A size that follows from the content. ``least``, ``most`` and ``headroom`` in bytes, or ``percent`` of the content."""
 
-    ``modules`` are kernel modules that its init loads; ``os_release`` holds the fields besides the version's.
-    ``verity``: the slot is sealed with a dm-verity tree. ``kernel``: it brings a kernel and initramfs of its own.
-    ``files`` are laid over all of this.
-    """
-
-    kind: str
-    type: str
-    version: str
-    filesystem: str
-    compression: str
-    verity: bool
-    kernel: bool
-    modules: tuple[str, ...]
-    os_release: tuple[tuple[str, str], ...]
-    files: tuple[SlotFile, ...]
-
-    def release_text(self) -> str:
-        """The content of /etc/os-release, as os-release(5) has it."""
-        fields = {**dict(self.os_release), "VERSION": self.version, "VERSION_ID": self.version}
-        return "".join(f'{name}="{_quoted(value)}"\n' for name, value in fields.items())
-
-
-def _quoted(value: str) -> str:
-    return "".join(f"\\{character}" if character in '"$`\\' else character for character in value)
+    least: int
+    most: int | None
+    headroom: int
+    percent: int
 
 
 @dataclass(frozen=True)
 class PartitionDefinition:
     """A partition. ``size`` and ``start`` are bytes; ``start`` None means after the partition before it.
 
-    ``content`` is one of CONTENTS or the path of a file whose bytes it gets.
+    ``section`` is what its table is called in mistakes: ``partition[2]``.
     """
 
+    section: str
     number: int
     label: str
     type_guid: Guid
-    size: int
+    size: int | AutoSize
     start: int | None
-    content: str | Path
+    content: Content
     unique_guid: Guid
     attributes: Attributes
 
 
 @dataclass(frozen=True)
 class Definition:
-    """An image. ``size`` is in bytes, None where it follows from the partitions.
+    """An image. ``size`` is in bytes, None where it follows from the partitions. ``outputs`` are the formats to write.
 
-    ``boot`` and ``slot`` are None in images that no partition needs them for.
+    ``boot`` is None in images that boot nothing by themselves. ``slots`` are those of the file, whether a partition of the
+    image holds them or not. ``lines`` are those of the keys in the file.
     """
 
     path: Path
@@ -109,10 +107,26 @@ class Definition:
     sector_size: int
     seed: str
     disk_guid: Guid
+    outputs: tuple[str, ...]
     boot: Boot | None
-    slot: SlotDefinition | None
+    slots: tuple[Slot, ...]
     partitions: tuple[PartitionDefinition, ...]
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
-    def holding(self, content: str) -> tuple[PartitionDefinition, ...]:
-        """The partitions with this content, one of CONTENTS."""
-        return tuple(partition for partition in self.partitions if partition.content == content)
+    def mistake(self, key: str, detail: str) -> Mistake:
+        """What is wrong at a key, where only a later step can see it."""
+        return Mistake(self.path, key, detail, line_of(key, self.lines))
+
+    def holding(self, kind: type[C]) -> list[tuple[PartitionDefinition, C]]:
+        """The partitions whose content is of a class, and that content."""
+        found = [(partition, partition.content) for partition in self.partitions]
+        return [(partition, content) for partition, content in found if isinstance(content, kind)]
+
+    @cached_property
+    def slot_type(self) -> Guid | None:
+        """The partition type of its slots, None where there are no slots."""
+        return self.slots[0].type_guid if self.slots else None
+
+    def slot_partitions(self) -> list[PartitionDefinition]:
+        """The partitions that the selector takes for slots."""
+        return [partition for partition in self.partitions if partition.type_guid == self.slot_type]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gptlib.table.attributes import GROW, LEGACY_BOOT, NO_AUTO, READ_ONLY, REQUIRED, Attributes
+from image_builder.content.empty import Empty
+from image_builder.content.file import FileContent
 from image_builder.definition import values
 from image_builder.definition.identity import derived_guid
-from image_builder.definition.model import CONTENTS, EMPTY, PartitionDefinition
-from image_builder.definition.size import parse_size
+from image_builder.definition.model import PartitionDefinition
+from image_builder.definition.size import parse_size, read_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
+    from image_builder.content.content import Content
     from image_builder.definition.section import Section
 
 MAX_NUMBER = 128
@@ -26,37 +28,42 @@ _FLAGS = {
 }
 
 
-def read_partitions(sections: Sequence[Section], sector_size: int, seed: str) -> tuple[PartitionDefinition, ...]:
-    """All partitions; those without a number get the one after the partition before them. Raises DefinitionError."""
+def read_partitions(
+    sections: Sequence[Section], contents: Mapping[str, Content], *, sector_size: int, seed: str
+) -> tuple[PartitionDefinition, ...]:
+    """All partitions without mistakes; those without a number get the one after the partition before them."""
     partitions: list[PartitionDefinition] = []
+    following = 1
     for section in sections:
-        following = partitions[-1].number + 1 if partitions else 1
-        partitions.append(_read_partition(section, following, sector_size, seed))
+        partition = _read_partition(section, following, contents, sector_size, seed)
+        # After one without a number those that follow cannot be told, and must not be those of others.
+        following = partition.number + 1 if partition.number else -MAX_NUMBER
+        if section.finish():
+            partitions.append(partition)
     return tuple(partitions)
 
 
-def _read_partition(section: Section, following: int, sector_size: int, seed: str) -> PartitionDefinition:
-    def size(value: object) -> int:
-        return parse_size(value, sector_size)
+def _read_partition(
+    section: Section, following: int, contents: Mapping[str, Content], sector_size: int, seed: str
+) -> PartitionDefinition:
+    def content(value: object) -> Content:
+        return _content(value, contents, section)
 
-    def content(value: object) -> str | Path:
-        return _content(value, section.path.parent)
-
+    unstated: Content = Empty(stated=False)
     label = section.parse("label", values.partition_label)
-    partition = PartitionDefinition(
+    return PartitionDefinition(
+        section=section.name,
         number=section.parse(
             "number", values.number_between(1, MAX_NUMBER), following if following <= MAX_NUMBER else None
         ),
         label=label,
         type_guid=section.parse("type", values.partition_type),
-        size=section.parse("size", size),
-        start=section.parse("start", size) if section.has("start") else None,
-        content=section.parse("content", content) if section.has("content") else EMPTY,
+        size=read_size(section, sector_size),
+        start=section.optional("start", lambda value: parse_size(value, sector_size)),
+        content=section.parse("content", content, unstated),
         unique_guid=section.parse("uuid", values.guid, derived_guid(seed, f"partition {label}")),
         attributes=_read_attributes(section),
     )
-    section.finish()
-    return partition
 
 
 def _read_attributes(section: Section) -> Attributes:
@@ -70,14 +77,16 @@ def _read_attributes(section: Section) -> Attributes:
     return attributes
 
 
-def _content(value: object, folder: Path) -> str | Path:
+def _content(value: object, contents: Mapping[str, Content], section: Section) -> Content:
+    known = ", ".join(contents)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"is {values.show(value)}; expected one of {', '.join(CONTENTS)} or the path of a file")
-    if value in CONTENTS:
-        return value
-    path = folder / value
+        raise ValueError(f"is {values.show(value)}; expected one of {known} or the path of a file")
+    if value in contents:
+        return contents[value]
+    kind, _, name = value.partition(".")
+    if name and section.mistakes.at(kind):
+        return Empty(stated=True)  # the tables [slot.NAME] could not be read, which is told already
+    path = section.folder / value
     if not path.is_file():
-        raise ValueError(
-            f"is {value!r}; expected one of {', '.join(CONTENTS)} or the path of a file, and {path} is not one"
-        )
-    return path
+        raise ValueError(f"is {value!r}; expected one of {known} or the path of a file, and {path} is not one")
+    return FileContent(path)

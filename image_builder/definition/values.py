@@ -13,9 +13,10 @@ from gptlib.table.types import type_guid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _KINDS: dict[type, str] = {dict: "table", list: "list"}
-_NO_WORD = frozenset(" \"'\\")
+_NO_LABEL = frozenset("\"'\\")
 MAX_LABEL_UNITS = 36
 """UTF-16 code units of a partition's name (UEFI 2.10 table 5.6)."""
 
@@ -45,6 +46,11 @@ slot_version = _matching(
     r"[a-z0-9][a-z0-9._-]{0,63}",
     'a text of lower-case letters, digits, ".", "_" and "-", as os-release(5) has VERSION_ID',
 )
+section_name = _matching(
+    r"[a-z0-9][a-z0-9-]{0,31}", "a name of lower-case letters, digits and '-' that starts with a letter or digit"
+)
+word = _matching(r"[A-Za-z0-9][A-Za-z0-9._+:~-]*", "a word of letters, digits, '.', '_', '+', ':', '~' and '-'")
+mount_point = _matching(r"(/[A-Za-z0-9._-]+)+", "an absolute path, such as /var")
 _RELEASE_FIELD = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 one_line = _matching(r"[ -~]*", "one line of printable ASCII characters")
 kernel_module = _matching(r"[a-z0-9][A-Za-z0-9_-]*", "the name of a kernel module, such as virtio_net")
@@ -67,7 +73,7 @@ def release_value(field: str) -> Callable[[object], str]:
 
 def sector_size(value: object) -> int:
     """Bytes of a logical sector."""
-    if value not in {512, 4096} or not isinstance(value, int):
+    if not isinstance(value, int) or value not in {512, 4096}:
         raise ValueError(f"is {show(value)}; expected 512 or 4096")
     return value
 
@@ -109,9 +115,11 @@ def slot_type_name(value: object) -> str:
 
 
 def partition_label(value: object) -> str:
-    """The name of a partition. Consoles and scripts name slots by their labels, so they are words."""
-    if not isinstance(value, str) or not value or not value.isprintable() or _NO_WORD.intersection(value):
-        raise ValueError(f"is {show(value)}; expected a text without blanks, quotes and backslashes")
+    """The name of a partition. Consoles and scripts name slots by their labels."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or _NO_LABEL.intersection(value):
+        raise ValueError(f"is {show(value)}; expected a text without quotes and backslashes")
+    if value != value.strip():
+        raise ValueError(f"is {show(value)}; expected a text that does not begin or end with a blank")
     units = len(value.encode("utf-16-le")) // 2
     if units > MAX_LABEL_UNITS:
         raise ValueError(f"is {value!r}: {units} UTF-16 units; at most {MAX_LABEL_UNITS} fit into a partition entry")
@@ -126,5 +134,50 @@ def number_between(low: int, high: int) -> Callable[[object], int]:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ValueError(f"is {show(value)}; expected a whole number from {low} to {high}")
         return value
+
+    return parse
+
+
+def existing_file(folder: Path) -> Callable[[object], Path]:
+    """The path of a regular file that can be read; relative ones begin at ``folder``."""
+
+    def parse(value: object) -> Path:
+        path = _path(value, folder, "a file")
+        if not path.is_file():
+            raise ValueError(f"is {value!r}; expected the path of a file, and {path} {_missing(path)}")
+        return path
+
+    return parse
+
+
+def existing_folder(folder: Path) -> Callable[[object], Path]:
+    """The path of a folder; relative ones begin at ``folder``."""
+
+    def parse(value: object) -> Path:
+        path = _path(value, folder, "a folder")
+        if not path.is_dir():
+            raise ValueError(f"is {value!r}; expected the path of a folder, and {path} {_missing(path)}")
+        return path
+
+    return parse
+
+
+def _path(value: object, folder: Path, what: str) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"is {show(value)}; expected the path of {what}")
+    return folder / value
+
+
+def _missing(path: Path) -> str:
+    return "is not one" if path.exists() else "does not exist"
+
+
+def list_of(parser: Callable[[object], str], what: str) -> Callable[[object], tuple[str, ...]]:
+    """A list whose values ``parser`` takes; ``what`` they are, for the message."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        if isinstance(value, list):
+            return tuple(parser(item) for item in value)
+        raise ValueError(f"is {show(value)}; expected a list of {what}")
 
     return parse

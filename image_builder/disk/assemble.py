@@ -24,7 +24,7 @@ def assemble(output: Path, partitioning: Partitioning, contents: Mapping[int, Pa
     for place in partitioning.places:
         source = contents.get(place.partition.number)
         if source is not None:
-            check_fits(source, place.partition.size, place.partition.label)
+            check_fits(source, place.size, place.partition.label)
     with replacing(output) as temporary:
         with temporary.open("wb") as file:
             file.truncate(partitioning.size)

@@ -6,15 +6,19 @@ kernel package is installed, and nothing is installed here.
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import struct
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from image_builder.errors import KernelModuleError, PackageContentError
+from image_builder.errors import KernelModuleError, MissingPythonPackageError, PackageContentError
+from image_builder.fingerprint import fingerprint_of_file, fingerprint_of_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from image_builder.distribution.packages import Package, TargetPackages
@@ -41,12 +45,17 @@ class Kernel:
         """The files of these modules and of all that they need, in the order in which to load them.
 
         Names as modprobe takes them (``-`` and ``_`` mean the same); built-in ones need no file and are left out.
-        ``file.relative_to(kernel.root)`` is the place in an image. Raises KernelModuleError and PackageContentError.
+        ``place`` says where each belongs in an image. Raises KernelModuleError and PackageContentError.
         """
         ordered: dict[str, Path] = {}
         for name in names:
             self._load(_canonical(name), (), ordered)
         return list(ordered.values())
+
+    def place(self, file: Path) -> str:
+        """Where a module belongs in an image, relative to its root."""
+        inner = str(file.relative_to(self.modules))
+        return f"lib/modules/{self.release}/{inner.partition('.ko')[0]}.ko"
 
     def _load(self, name: str, needed_by: tuple[str, ...], ordered: dict[str, Path]) -> None:
         if name in ordered or name in self._built_in:
@@ -62,7 +71,11 @@ class Kernel:
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        return {_canonical(file.stem): file for file in sorted((self.modules / "kernel").rglob("*.ko"))}
+        return {
+            _canonical(file.name.partition(".ko")[0]): file
+            for file in sorted((self.modules / "kernel").rglob("*.ko*"))
+            if file.name.partition(".ko")[2] in _ENDINGS
+        }
 
     @cached_property
     def _built_in(self) -> frozenset[str]:
@@ -74,9 +87,61 @@ class Kernel:
         return frozenset({*files, *(_canonical(word) for word in words if word)})
 
 
+def read_module(file: Path) -> bytes:
+    """The module itself, unpacked where the distribution packs its modules: BusyBox's insmod takes no packed ones.
+
+    Raises PackageContentError, MissingPythonPackageError and OSError.
+    """
+    packing = file.name.partition(".ko")[2]
+    try:
+        return _unpack_zstd(file) if packing == ".zst" else _PACKED[packing](file.read_bytes())
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise PackageContentError(file, f"it cannot be unpacked: {error}") from error
+
+
+def _unpack_zstd(file: Path) -> bytes:
+    try:
+        import zstandard
+    except ModuleNotFoundError as error:
+        raise MissingPythonPackageError("zstandard", file) from error
+    try:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(file.read_bytes())
+    except zstandard.ZstdError as error:
+        raise EOFError(str(error)) from error
+
+
+_PACKED: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".xz": lzma.decompress, ".gz": gzip.decompress}
+_ENDINGS = frozenset({*_PACKED, ".zst"})
+"""How distributions pack modules, by what follows ``.ko``."""
+
+
 def target_kernel(packages: TargetPackages) -> Kernel:
     """The distribution's default cloud kernel. Raises PackageContentError, and what ``TargetPackages.packages`` raises."""
     return kernel_in(packages.package(packages.kernel_name()))
+
+
+def given_kernel(image: Path, modules: Path) -> Kernel:
+    """A kernel of the user's own: its bzImage, and the folder lib/modules/RELEASE of its modules. Raises PackageContentError."""
+    if not (modules / "modules.builtin").is_file():
+        raise PackageContentError(modules, "there is no modules.builtin in it; expected the folder lib/modules/RELEASE")
+    identity = f"{fingerprint_of_file(image)} {fingerprint_of_folder(modules)}"
+    return Kernel(modules.parent, modules.name, image, modules, identity)
+
+
+def kernel_of_system(root: Path) -> Kernel:
+    """The one kernel in the root file system of a distribution: in /boot, or beside its modules in /usr/lib/modules.
+
+    Raises PackageContentError.
+    """
+    folders = [folder for top in ("lib/modules", "usr/lib/modules") for folder in sorted((root / top).glob("*/"))]
+    found = {folder.resolve(): folder for folder in folders if (folder / "modules.builtin").is_file()}
+    if len(found) != 1:
+        raise PackageContentError(root / "lib/modules", f"expected the modules of one kernel, found {len(found)}")
+    modules = next(iter(found.values()))
+    for image in (root / "boot" / f"vmlinuz-{modules.name}", modules / "vmlinuz"):
+        if image.is_file():
+            return replace(given_kernel(image, modules), root=root)
+    raise PackageContentError(root / "boot" / f"vmlinuz-{modules.name}", "expected the kernel of these modules here")
 
 
 def kernel_in(package: Package) -> Kernel:
@@ -110,7 +175,7 @@ def _needs(file: Path) -> list[str]:
 
 def _modinfo(file: Path) -> list[tuple[str, str]]:
     """The ``key=value`` strings of the section .modinfo (include/linux/module.h, MODULE_INFO)."""
-    data = file.read_bytes()
+    data = read_module(file)
     try:
         section = _section(data, b".modinfo")
     except (struct.error, IndexError, StopIteration) as error:

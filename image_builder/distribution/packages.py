@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from image_builder.cache import only_builder, publish_folder, scratch_folder, write_note
+from image_builder.cache import Cache, only_builder, working_folder, write_note
 from image_builder.errors import DownloadError, MissingPackageError, NoPackageListsError, ToolFailedError
 from image_builder.progress import SilentProgress
+from image_builder.room import check_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,15 +59,16 @@ class TargetPackages:
     def __init__(
         self,
         runner: Runner,
-        cache: Path,
+        cache: Cache | Path,
         *,
         architecture: str = "amd64",
         refresh: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """``cache`` is the root of all caches; ``refresh`` looks for newer versions once."""
-        self._runner, self._progress = runner, progress or SilentProgress()
-        self._folder = cache / "target" / architecture
+        """``cache`` is the root of all caches, or what holds it; ``refresh`` looks for newer versions once."""
+        self._runner, self.progress = runner, progress or SilentProgress()
+        self._cache = Cache.of(cache, progress)
+        self._folder = self._cache.root / "target" / architecture
         self.architecture = architecture
         self._stale = refresh
 
@@ -85,6 +87,14 @@ class TargetPackages:
         found = [self._pinned(name) for name in wanted]
         return [package for package in found if package is not None]
 
+    def identities(self, names: Iterable[str]) -> list[str]:
+        """The identities of these packages alone: unlike those of ``packages``, their content is not checked. Errors as there."""
+        wanted = list(dict.fromkeys(names))
+        known = [self._pin_of(name) for name in wanted]
+        if self._stale or not all(identity and self._root(identity).is_dir() for identity in known):
+            return [package.identity for package in self.packages(wanted)]
+        return known
+
     def tree(self, names: Iterable[str]) -> Path:
         """One folder that holds the content of all these packages. Errors as ``packages``."""
         packages = self.packages(names)
@@ -94,7 +104,9 @@ class TargetPackages:
             for package in packages:
                 shutil.copytree(package.root, folder, symlinks=True, dirs_exist_ok=True)
 
-        return publish_folder(self._folder / "trees" / digest[:32], merge)
+        return self._cache.publish_folder(
+            self._folder / "trees" / digest[:32], merge, step="lay the packages of the target over each other"
+        )
 
     def kernel_name(self) -> str:
         """The kernel package behind the distribution's cloud kernel of today, e.g. linux-image-6.1.0-56-cloud-amd64."""
@@ -129,16 +141,21 @@ class TargetPackages:
     def _pin(self, name: str) -> Path:
         return self._folder / "pins" / name
 
-    def _pinned(self, name: str) -> Package | None:
+    def _pin_of(self, name: str) -> str:
         pin = self._pin(name)
-        identity = pin.read_text().strip() if pin.exists() else ""
-        root = self._folder / "packages" / identity
-        return Package(name, identity, root) if identity and root.is_dir() else None
+        return pin.read_text().strip() if pin.exists() else ""
+
+    def _root(self, identity: str) -> Path:
+        return self._folder / "packages" / identity
+
+    def _pinned(self, name: str) -> Package | None:
+        identity = self._pin_of(name)
+        root = self._root(identity)
+        return Package(name, identity, root) if identity and self._cache.intact(root) else None
 
     def _behind(self, meta: str, pattern: str) -> str:
         """The real package that a meta package depends on."""
-        pin = self._pin(meta)
-        known = pin.read_text().strip() if pin.exists() else ""
+        known = self._pin_of(meta)
         if known and not self._stale and self._pinned(known):
             return known
         fields = self._apt(["apt-cache", "show", "--no-all-versions", meta], [meta]).decode(errors="replace")
@@ -152,7 +169,7 @@ class TargetPackages:
         return match[1]
 
     def _fetch(self, names: Sequence[str]) -> None:
-        with only_builder(self._folder / "packages"):
+        with only_builder(self._folder / "fetch", self.progress):
             wanted = list(dict.fromkeys([*names, *self.standard()]))
             missing = [name for name in wanted if self._stale or not self._pinned(name)]
             if missing:
@@ -162,40 +179,40 @@ class TargetPackages:
     def _download(self, names: Sequence[str]) -> None:
         listed = self._apt(["apt-get", *_APT, "download", "--print-uris", *map(self._qualified, names)], names).decode()
         archives = {file.removesuffix(".deb"): int(size) for file, size in _LISTED.findall(listed)}
-        new = {
-            identity: size for identity, size in archives.items() if not (self._folder / "packages" / identity).is_dir()
-        }
+        new = {identity: size for identity, size in archives.items() if not self._cache.intact(self._root(identity))}
         if new:
             self._download_new({identity.split("_")[0]: size for identity, size in new.items()})
         for identity in archives:
             write_note(self._pin(identity.split("_")[0]), identity)
 
     def _download_new(self, sizes: Mapping[str, int]) -> None:
-        with scratch_folder(self._folder / "downloads") as downloads:
-            with self._progress.step(
+        check_room(self._folder, sum(sizes.values()))
+        with working_folder(self._folder) as downloads:
+            with self.progress.step(
                 f"download {len(sizes)} packages of the target ({sum(sizes.values()) / 1e6:.0f} MB)"
             ):
                 try:
                     self._runner.run(["apt-get", *_APT, "-q", "download", *map(self._qualified, sizes)], cwd=downloads)
                 except ToolFailedError as error:
                     raise DownloadError(sizes, error.last_line.removeprefix("E: ")) from error
-            with self._progress.step("unpack them"):
-                for archive in sorted(downloads.glob("*.deb")):
-                    self._unpack(archive)
+            for archive in sorted(downloads.glob("*.deb")):
+                self._unpack(archive)
 
     def _qualified(self, name: str) -> str:
         return f"{name}:{self.architecture}"
 
     def _unpack(self, archive: Path) -> None:
-        publish_folder(
-            self._folder / "packages" / archive.stem,
+        self._cache.publish_folder(
+            self._root(archive.stem),
             lambda folder: self._runner.run(["dpkg-deb", "-x", archive, folder]),
+            step=f"unpack {unquote(archive.stem)}",
         )
 
     def _apt(self, argv: Sequence[str], names: Sequence[str]) -> bytes:
-        """Ask apt's lists about packages."""
+        """Ask apt's lists about packages, which may take a second where apt keeps no cache of them."""
         try:
-            return self._runner.run(argv)
+            with self.progress.step(f"look up {names[0]}{f' and {len(names) - 1} more packages' if names[1:] else ''}"):
+                return self._runner.run(argv)
         except ToolFailedError as error:
             if not self._runner.run(
                 ["apt-get", "indextargets", "--format", "$(FILENAME)", "Identifier: Packages"]

@@ -7,18 +7,17 @@ import when they run. They are shipped compiled, without source: importing sourc
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootselect.integration.closure import import_closure
-from bootselect.integration.interpreter import Compilation
-from bootselect.integration.needs import ENTRY_POINTS, NOT_SHIPPED, OPTIMIZATION, PACKAGES
-from image_builder.cache import publish_folder
+from bootselect.integration.interpreter import IMPORTER, Compilation
+from bootselect.integration.needs import ENTRY_POINTS, EVERY_BOOT, KEXEC, NOT_SHIPPED, OPTIMIZATION, PACKAGES
+from image_builder.cache import Cache, working_folder
 from image_builder.distribution.elf import library_closure
 from image_builder.distribution.interpreter import TargetInterpreter
-from image_builder.distribution.sources import copy_files, digest_of, our_files
+from image_builder.distribution.sources import builder_digest, copy_files, digest_of, our_files
 from image_builder.errors import PackageContentError
 
 if TYPE_CHECKING:
@@ -53,21 +52,27 @@ class _Recipe:
     third_party: tuple[str, ...]
     level: int
     """Optimization: 2 drops docstrings, which the command lines need for their help."""
+    without: tuple[str, ...] = ()
+    """Modules that ours can do without, as ``import_closure`` takes them."""
+    bundle: tuple[str, ...] = ()
+    """Modules that are put into one file, with what they import; its importer stands at the place of the first of ``ours``."""
 
 
-_BOOT = _Recipe("boot", PACKAGES, ENTRY_POINTS, (), OPTIMIZATION)
+_BOOT = _Recipe("boot", PACKAGES, ENTRY_POINTS, (), OPTIMIZATION, KEXEC, EVERY_BOOT)
+_BOOT_KEXEC = replace(_BOOT, name="boot-kexec", without=())
 _SLOT = _Recipe("slot", ("bootselect", "gptlib", "update_agent"), (), ("click", "construct", "crcmod"), 0)
 
 
-def boot_python(runner: Runner, packages: TargetPackages, cache: Path) -> PythonTree:
+def boot_python(runner: Runner, packages: TargetPackages, cache: Cache | Path, *, kexec: bool = True) -> PythonTree:
     """For the initramfs: what the selector and the rescue shell's ``bootselect`` import, and no more.
 
-    Raises ClosureError, LibraryError, PackageContentError, and what ``TargetPackages.packages`` raises.
+    What every boot imports is one file, the rest are files as usual. Without ``kexec`` the selector does a switch_root whatever
+    its settings say, and says so. Raises ClosureError, LibraryError, PackageContentError, and what ``TargetPackages.packages`` raises.
     """
-    return _python(runner, packages, cache, _BOOT)
+    return _python(runner, packages, cache, _BOOT_KEXEC if kexec else _BOOT)
 
 
-def slot_python(runner: Runner, packages: TargetPackages, cache: Path) -> PythonTree:
+def slot_python(runner: Runner, packages: TargetPackages, cache: Cache | Path) -> PythonTree:
     """For a slot: our packages for machines, click, construct, crcmod and the minimal standard library, each whole.
 
     What else they import comes along. Errors as ``boot_python``.
@@ -75,36 +80,57 @@ def slot_python(runner: Runner, packages: TargetPackages, cache: Path) -> Python
     return _python(runner, packages, cache, _SLOT)
 
 
-def _python(runner: Runner, packages: TargetPackages, cache: Path, recipe: _Recipe) -> PythonTree:
+def _python(runner: Runner, packages: TargetPackages, cache: Cache | Path, recipe: _Recipe) -> PythonTree:
     version = packages.python_version()
     names = [
         *(f"python{version}-minimal", f"libpython{version}-minimal", f"libpython{version}-stdlib"),
         *("libc6", "zlib1g", "libexpat1", "libffi8", "python3-crcmod", "python3-construct", "python3-click"),
     ]
-    minimal = packages.package(f"libpython{version}-minimal").root
-    with tempfile.TemporaryDirectory(prefix="slotboot-") as staging:
+    cache = Cache.of(cache, packages.progress)
+    cache.root.mkdir(parents=True, exist_ok=True)
+    place = _place(recipe, our_files(recipe.ours), packages, names)
+    if not cache.intact(place):
+        place = _make(runner, packages, cache, recipe, names)
+    folder = cache.root / place
+    return PythonTree(
+        folder / "root", tuple(json.loads((folder / "modules.json").read_text())), place.name.rpartition("-")[2]
+    )
+
+
+def _place(recipe: _Recipe, ours: Mapping[str, Path], packages: TargetPackages, names: Sequence[str]) -> Path:
+    """Where the tree of these files of ours and of these packages is in the cache."""
+    return Path(
+        "python", f"{recipe.name}-{digest_of(ours, builder_digest(), recipe.name, *packages.identities(names))}"
+    )
+
+
+def _make(runner: Runner, packages: TargetPackages, cache: Cache, recipe: _Recipe, names: Sequence[str]) -> Path:
+    """Make the tree, and say where in the cache it is."""
+    with working_folder(cache.root) as staging:
         # What is hashed is what is compiled, even when somebody is editing the originals.
-        ours = copy_files(our_files(recipe.ours), Path(staging))
-        builder = our_files(["image_builder.distribution"])
-        identities = [package.identity for package in packages.packages(names)]
-        identity = digest_of({**ours, **builder}, recipe.name, *identities)
+        ours = copy_files(our_files(recipe.ours), staging)
+        packages.packages(names)  # a package that is damaged is fetched again, and may be a newer one then
+        version = packages.python_version()
 
         def fill(folder: Path) -> None:
             interpreter = TargetInterpreter(runner, packages.tree(names), f"usr/bin/python{version}", version)
-            loaded, files = _modules(interpreter, recipe, Path(staging), minimal)
-            _assemble(runner, interpreter, recipe.level, files, folder / "root")
-            _try(TargetInterpreter(runner, folder / "root", _PROGRAM, version), loaded)
+            minimal = packages.package(f"libpython{version}-minimal").root
+            loaded, files = _modules(interpreter, recipe, staging, minimal)
+            bundled = _bundled(interpreter, recipe, staging, files)
+            _assemble(runner, interpreter, recipe, files, bundled, folder / "root")
+            _try(TargetInterpreter(runner, folder / "root", _PROGRAM, version), [recipe.ours[0], *loaded])
             (folder / "modules.json").write_text(json.dumps(loaded))
 
-        folder = publish_folder(cache / "python" / f"{recipe.name}-{identity}", fill)
-    return PythonTree(folder / "root", tuple(json.loads((folder / "modules.json").read_text())), identity)
+        place = _place(recipe, ours, packages, names)
+        cache.publish_folder(place, fill)
+        return place
 
 
 def _modules(
     interpreter: TargetInterpreter, recipe: _Recipe, ours: Path, minimal: Path
 ) -> tuple[tuple[str, ...], dict[str, Path]]:
     """The names of the modules that are loaded, and all files that go into the folder of modules."""
-    foreign = interpreter.root / "usr/lib/python3/dist-packages"
+    foreign = _foreign(interpreter)
     files: dict[str, Path] = {}
     if not recipe.entries:
         files = _files_below(minimal / interpreter.standard_library.relative_to(interpreter.root), "*.py")
@@ -113,9 +139,29 @@ def _modules(
         files |= _files_below(ours, "*")
     entries = recipe.entries or tuple(sorted(_module_name(name) for name in _files_below(ours, "*.py")))
     closure = import_closure(
-        interpreter, entries, ours=recipe.ours, folders=[ours, foreign], optional=recipe.third_party
+        interpreter,
+        entries,
+        ours=recipe.ours,
+        folders=[ours, foreign],
+        optional=recipe.third_party,
+        without=recipe.without,
     )
     return closure.loaded, {**files, **closure.files}
+
+
+def _bundled(interpreter: TargetInterpreter, recipe: _Recipe, ours: Path, files: Mapping[str, Path]) -> frozenset[str]:
+    """Those of the files that go into a bundle: what the interpreter loads for the recipe's modules, but not for itself."""
+    if not recipe.bundle:
+        return frozenset()
+    folders = [ours, _foreign(interpreter)]
+    itself = interpreter.loaded_by([])
+    loaded = interpreter.loaded_by(recipe.bundle, folders=folders, missing=NOT_SHIPPED)
+    wanted = {Path(origin) for name, origin in loaded.items() if name not in itself and origin.endswith(".py")}
+    return frozenset(place for place, file in files.items() if file in wanted)
+
+
+def _foreign(interpreter: TargetInterpreter) -> Path:
+    return interpreter.root / "usr/lib/python3/dist-packages"
 
 
 def _files_below(folder: Path, pattern: str) -> dict[str, Path]:
@@ -130,15 +176,25 @@ def _module_name(path: str) -> str:
 
 
 def _assemble(
-    runner: Runner, interpreter: TargetInterpreter, level: int, modules: Mapping[str, Path], root: Path
+    runner: Runner,
+    interpreter: TargetInterpreter,
+    recipe: _Recipe,
+    modules: Mapping[str, Path],
+    bundled: frozenset[str],
+    root: Path,
 ) -> None:
     library = root / interpreter.standard_library.relative_to(interpreter.root)
+    shown = f"/{library.relative_to(root)}"
     (library / interpreter.extensions.name).mkdir(parents=True)
     copy_files({name: file for name, file in modules.items() if file.suffix != ".py"}, library)
+    sources = {name: file for name, file in modules.items() if file.suffix == ".py" and name not in bundled}
+    if bundled:
+        name = recipe.ours[0]
+        sources[f"{name}.py"] = IMPORTER
+        interpreter.bundle(library / f"{name}.bundle", {name: modules[name] for name in bundled}, shown, recipe.level)
     compilations = [
-        Compilation(file, library / f"{name}c", f"/{library.relative_to(root)}/{name}", level)
-        for name, file in sorted(modules.items())
-        if file.suffix == ".py"
+        Compilation(file, library / f"{name}c", f"{shown}/{name}", recipe.level)
+        for name, file in sorted(sources.items())
     ]
     for folder in {compilation.target.parent for compilation in compilations}:
         folder.mkdir(parents=True, exist_ok=True)

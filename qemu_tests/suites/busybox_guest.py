@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from image_builder.boot.cpio import character_device, file, folder, link, write_archive
+from image_builder.cache import Cache
 from image_builder.distribution.kernel import target_kernel
 from image_builder.distribution.packages import TargetPackages
 from image_builder.run import SystemRunner
@@ -62,7 +63,7 @@ class GuestFiles:
 
 def build_guest(target: Path, cache: Path) -> GuestFiles:
     """Make the initramfs in the folder ``target``. Raises what ``TargetPackages.packages`` raises."""
-    packages = TargetPackages(SystemRunner(), cache)
+    packages = TargetPackages(SystemRunner(), Cache(cache))
     kernel = target_kernel(packages)
     root = packages.package("busybox-static").root
     busybox = next(path for path in (root / "bin/busybox", root / "usr/bin/busybox") if path.is_file())

@@ -23,10 +23,10 @@ INDEX = "http://deb.debian.org/debian/dists/bookworm/InRelease"
 """It names every version that can be installed, so its digest stands for all of them."""
 
 
-def build_in_debian(packages: Sequence[str], script: str, name: str) -> Path:
+def build_in_debian(packages: Sequence[str], script: str, name: str, sources: Sequence[str] = SOURCES) -> Path:
     """Run a shell script in the checkout, outside of a new Debian with these packages: $1 is its root, $2 the folder for what it makes.
 
-    That folder, in the cache. Raises ToolFailedError.
+    That folder, in the cache; ``sources`` are what the script takes from the checkout. Raises ToolFailedError.
     """
 
     def fill(output: Path) -> None:
@@ -41,7 +41,7 @@ def build_in_debian(packages: Sequence[str], script: str, name: str) -> Path:
             *("bookworm", "/dev/null"),
         )
 
-    return kept(name, [*packages, script], SOURCES, fill)
+    return kept(name, [*packages, script], sources, fill)
 
 
 def kept(name: str, words: Iterable[str], folders: Sequence[str], fill: Callable[[Path], object]) -> Path:

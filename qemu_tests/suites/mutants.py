@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import py_compile
+import marshal
 import re
 import shlex
 import subprocess
@@ -40,6 +40,7 @@ HEADERS_FIRST = _COLLECT.format(
 )
 """Both headers, a flush, then the entries."""
 WRONG = {"one flush, behind all": ONE_FLUSH, "headers before the entries": HEADERS_FIRST}
+_DEVICE = "gptlib.linux.device"
 _MODULES = {"bootselect": "bootselect.cli.main", "gptctl": "gptlib.cli.main", "updatectl": "update_agent.cli"}
 
 
@@ -56,16 +57,19 @@ def mutated_selector(kernel: DirectKernel, mutation: str, folder: Path) -> Direc
     The module is compiled by the Python that runs this, which has to be the one of the image's distribution.
     """
     packed = kernel.initramfs.read_bytes()
-    names = subprocess.run(["lz4", "-dc", str(kernel.initramfs)], capture_output=True, check=True).stdout
-    found = re.search(rb"usr/lib/python3\.(\d+)/gptlib/linux/device\.pyc", names)
+    unpacked = subprocess.run(["lz4", "-dc", str(kernel.initramfs)], capture_output=True, check=True).stdout
+    found = re.search(rb"usr/lib/python3\.(\d+)/\w+\.bundle(?=\0)", unpacked)
     if found is None or int(found.group(1)) != sys.version_info.minor:
-        raise LookupError(f"no gptlib/linux/device.pyc of Python 3.{sys.version_info.minor} in {kernel.initramfs}")
-    source = folder / "device.py"
+        raise LookupError(f"no bundle of modules of Python 3.{sys.version_info.minor} in {kernel.initramfs}")
+    name = found.group().decode()
+    argv = ["cpio", "--extract", "--to-stdout", "--quiet", name]
+    modules = marshal.loads(subprocess.run(argv, input=unpacked, capture_output=True, check=True).stdout)  # noqa: S302  (our own)
     original = Path(gptlib.linux.device.__file__).read_text()
-    source.write_text(f"{original}\nimport sys\ndevice = sys.modules[__name__]\n{mutation}\n")
-    compiled = Path(py_compile.compile(str(source), str(folder / "device.pyc"), doraise=True) or "")
+    source = f"{original}\nimport sys\ndevice = sys.modules[__name__]\n{mutation}\n"
+    package, _ = modules[_DEVICE]
+    modules[_DEVICE] = (package, compile(source, "device.py", "exec", dont_inherit=True))
     archive = io.BytesIO()
-    write_archive(archive, [file(found.group().decode(), compiled.read_bytes())])
+    write_archive(archive, [file(name, marshal.dumps(modules))])
     more = subprocess.run(["lz4", "-l", "-c"], input=archive.getvalue(), capture_output=True, check=True).stdout
     target = folder / "initramfs"
     target.write_bytes(packed + more)

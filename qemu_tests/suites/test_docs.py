@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qemu_tests.harness.hardware import Hardware
 from qemu_tests.story.materials import GOOD
 from qemu_tests.suites.test_command import BOOT_SECONDS, CTRL_A, User
+from qemu_tests.suites.test_own_system import Own, updated_and_rolled_back
 from tests.documentation import ROOT, blocks, steps
 
 if TYPE_CHECKING:
@@ -36,7 +38,27 @@ def test_the_examples_of_the_builder_run_one_after_the_other(document: Path, tmp
         assert done.returncode == 0, (step.command, done.stderr)
     # What the document says that they make.
     made = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"minimal.raw", "minimal-2.slot", "minimal-2.update"} <= made
+    assert {"minimal.raw", "minimal_2_base.slot", "minimal_2_base.update"} <= made
+
+
+@pytest.mark.skipif("SLOTBOOT_FULL" not in os.environ, reason="takes five minutes; script/test --full runs it")
+def test_a_system_of_ones_own_is_made_and_updated_as_the_page_shows(
+    slotboot_machines: MakeMachine, tmp_path: Path
+) -> None:
+    page = ROOT / "docs/your-own-system.md"
+    definition, *_ = blocks(page, "toml")
+    (tmp_path / "own.toml").write_text(definition)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for step in steps(page):
+        if not step.by_root and step.words[0] != "bootlab":
+            # The package is made of the checkout; all else may lie anywhere.
+            package = step.words == ["script/package"]
+            command = f"{ROOT}/script/package {tmp_path}/dist" if package else step.command
+            done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=False)
+            assert done.returncode == 0, command
+    machine = slotboot_machines(tmp_path / "out/own.raw", "your-own-system", hardware=Hardware(memory=768))
+    own = Own(tmp_path / "out/own.raw", tmp_path / "out/own_2_debian.update", tmp_path / "out/own_3_debian.update")
+    updated_and_rolled_back(machine, own, {"USR-A": "/dev/dm-0 erofs", "USR-B": "/dev/dm-0 erofs"})
 
 
 def test_the_example_of_the_builder_as_a_library_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +92,7 @@ def test_an_image_is_booted_by_hand_as_the_documents_show(
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/minimal.raw").symlink_to(materials.image)
-    (tmp_path / "out/minimal-2.update").symlink_to(next(iter(materials.updates.values())))
+    (tmp_path / "out/minimal_2_base.update").symlink_to(next(iter(materials.updates.values())))
     before = materials.image.stat().st_mtime_ns
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     words = command.partition("#")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from qemu_tests.errors import GuestFailedError, NoShellError
 from qemu_tests.harness.disk.faults import CutAtLine
 from qemu_tests.harness.hardware import Hardware, Uefi, UserNetwork
 from qemu_tests.harness.tools import run_tool
+from qemu_tests.suites.variants import build_variant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,23 +71,19 @@ def test_the_firmware_of_aarch64_sees_the_partitions(materials: Materials, slotb
     assert f"Partition unique GUID: {guid}" in run_tool("sgdisk", "-i", "1", materials.image)
 
 
-def test_the_firmware_reads_a_disk_with_sectors_of_4096_bytes(slotboot_machines: MakeMachine, tmp_path: Path) -> None:
-    """Its table was made by util-linux; of a disk with sectors of 512 bytes nobody would find one there."""
-    image = tmp_path / "big-sectors.raw"
-    with image.open("wb") as file:
-        file.truncate(64 << 20)
-    answers = (
-        "g\nn\n1\n\n+16M\nt\n5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6\nx\nu\n0f0e0d0c-0b0a-4908-8706-050403020100\nr\nw\n"
-    )
-    made = subprocess.run(
-        ["fdisk", "--sector-size=4096", str(image)], input=answers, capture_output=True, text=True, check=True
-    )
-    assert "has been altered" in made.stdout
-    machine = slotboot_machines(image, "big-sectors", Hardware(sector_size=4096))
-    machine.boot()
-    # The UEFI shell, which begins with what it has found.
-    machine.wait_for_line("HD\\(1,GPT,0F0E0D0C-0B0A-4908-8706-050403020100")
-    assert list(machine.judge().slots.values()) == ["0/0/0"]
+def test_an_image_with_sectors_of_4096_bytes_boots_and_is_updated(
+    slotboot_machines: MakeMachine, slotboot_folder: Path
+) -> None:
+    variant = build_variant(slotboot_folder, "big-sectors", sector_size=4096)
+    machine = slotboot_machines(variant.image, "big-sectors", Hardware(sector_size=4096))
+    machine.boot(medium=variant.update)
+    assert machine.wait_until_ready().label == "USR-A"
+    assert machine.run("cat /sys/block/vda/queue/logical_block_size").output.strip() == "4096"
+    assert machine.run("updatectl install /dev/vdb").exit == 0
+    machine.reboot()
+    machine.resume()
+    assert machine.wait_until_ready().label == "USR-B"
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "2/0/1"}
 
 
 def test_what_was_frozen_goes_on_more_than_once_and_each_for_itself(

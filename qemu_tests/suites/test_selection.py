@@ -203,12 +203,15 @@ def test_the_command_line_settles_which_of_two_clones_it_is(
     assert machine.wait_until_ready().label == "USR-A"
 
 
-def test_a_sealed_slot_is_mounted_through_dm_verity(slotboot_folder: Path, quick_machines: MakeMachine) -> None:
-    sealed = sealed_variant(slotboot_folder)
-    machine = quick_machines(sealed.image, "sealed")
+@pytest.mark.parametrize("filesystem", ["erofs", "squashfs", "ext4"])
+def test_a_sealed_slot_is_mounted_through_dm_verity(
+    slotboot_folder: Path, quick_machines: MakeMachine, filesystem: str
+) -> None:
+    sealed = sealed_variant(slotboot_folder, filesystem)
+    machine = quick_machines(sealed.image, f"sealed-{filesystem}")
     machine.boot(medium=sealed.update)
     machine.wait_until_ready()
-    assert "/dev/dm-0 / erofs ro" in machine.run("cat /proc/mounts").output
+    assert f"/dev/dm-0 / {filesystem} ro" in machine.run("cat /proc/mounts").output
     # Without the selector's word the active slot is found through device-mapper.
     assert '"active": 2' in machine.run("mv /run/bootselect /run/elsewhere; bootselect status --json").output
     assert machine.run("mv /run/elsewhere /run/bootselect; updatectl install --tries 1 /dev/vdb").exit == 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from image_builder.api import build_image, load_definition
+from image_builder.content.image import Image
 from qemu_tests.harness.hardware import Hardware
 from qemu_tests.harness.shared import shared_result
 from qemu_tests.suites.debian import build_in_debian
@@ -59,12 +60,15 @@ def with_debian_in_b(slot: Path, folder: Path, *, tries: int, cmdline: str = "")
     definition = load_definition(DEFINITION)
     if definition.boot is None:
         raise TypeError("the default definition has a boot section")
+    (tiny,) = definition.slots
+    debian = replace(tiny, section="debian", system=Image(slot, "erofs"), filesystem="erofs", files=())
     partitions = tuple(
-        replace(partition, size=192 << 20, content=slot) if partition.label == "USR-B" else partition
+        replace(partition, size=192 << 20, content=debian) if partition.label == "USR-B" else partition
         for partition in definition.partitions
     )
     boot = replace(definition.boot, cmdline=f"systemd.show_status=1 {cmdline}".strip())
-    image = build_image(replace(definition, boot=boot, partitions=partitions), folder, version="1").path
+    both = replace(definition, boot=boot, partitions=partitions, slots=(tiny, debian))
+    image = build_image(both, folder, slot=tiny.section, version="1").path
     subprocess.run(["cgpt", "add", "-i", "3", "-P", "2", "-T", str(tries), "-S", "0", str(image)], check=True)
     return image
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from image_builder.api import build_artifact, build_image, load_definition
 from image_builder.definition.identity import derived_guid
+from image_builder.definition.override import with_content
+from image_builder.filesystem.kinds import FILESYSTEMS
 from qemu_tests.harness.shared import shared_result
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def build_variant(
     update: Mapping[str, Any] | None = None,
     files: Mapping[str, Path] | None = None,
     third_slot: bool = False,
+    sector_size: int = 512,
 ) -> Variant:
     """Build both, once. ``boot`` and ``slot`` are fields of the definition's; ``update`` changes those of the update's slot.
 
@@ -44,7 +47,8 @@ def build_variant(
     def build() -> list[str]:
         target = folder / "variants" / name
         target.mkdir(parents=True)
-        definition = _changed(load_definition(DEFINITION), name, boot or {}, slot or {})
+        default = replace(load_definition(DEFINITION), sector_size=sector_size)
+        definition = _changed(default, name, boot or {}, slot or {})
         if third_slot:
             definition = _with_third_slot(definition)
         newer = dict(update or {})
@@ -64,9 +68,10 @@ def kexec_variant(folder: Path) -> Variant:
     )
 
 
-def sealed_variant(folder: Path) -> Variant:
+def sealed_variant(folder: Path, filesystem: str = "erofs") -> Variant:
     """Sealed slots, on a machine that boots no others."""
-    return build_variant(folder, "sealed", boot={"verity": "required"}, slot={"verity": True})
+    slot = {"verity": True, "filesystem": filesystem, "compression": FILESYSTEMS[filesystem].default_compression}
+    return build_variant(folder, f"sealed-{filesystem}", boot={"verity": "required"}, slot=slot)
 
 
 def _with_third_slot(definition: Definition) -> Definition:
@@ -77,19 +82,15 @@ def _with_third_slot(definition: Definition) -> Definition:
 
 
 def _changed(definition: Definition, name: str, boot: Mapping[str, Any], slot: Mapping[str, Any]) -> Definition:
-    if definition.boot is None or definition.slot is None:
-        raise TypeError("the default definition has a boot and a slot section")
-    partitions = definition.partitions
-    if slot.get("kernel"):
+    if definition.boot is None:
+        raise TypeError("the default definition has a boot section")
+    (only,) = definition.slots
+    changed = with_content(definition, only, replace(only, **slot))
+    partitions = changed.partitions
+    if slot.get("kernel") or slot.get("filesystem") == "ext4":
         bigger = 64 << 20
         partitions = tuple(
             replace(partition, size=bigger) if partition.label.startswith("USR-") else partition
             for partition in partitions
         )
-    return replace(
-        definition,
-        name=name,
-        boot=replace(definition.boot, **boot),
-        slot=replace(definition.slot, **slot),
-        partitions=partitions,
-    )
+    return replace(changed, name=name, boot=replace(definition.boot, **boot), partitions=partitions)

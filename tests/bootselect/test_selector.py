@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support import SlotImage
 
 CONFIG = parse_config("", "")
+EROFS = bytes(1024) + bytes.fromhex("e2e1f5e0") + bytes(3068)
 
 
 class Machine:
@@ -68,11 +69,17 @@ class Machine:
                 path.write_text(text)
         return 0, ""
 
+    def fill(self, image: SlotImage, number: int) -> None:
+        """Let the kernel see the partition, with erofs on it."""
+        node = Path(partition_name(str(image.path), number))
+        if not node.exists():
+            node.write_bytes(EROFS)
+
     def boot(
         self, image: SlotImage, cmdline: str = "", hand_over: HandOver = lambda _: None, conf: str = ""
     ) -> Decision:
         for number in range(3, 3 + len(image.attributes())):
-            Path(partition_name(str(image.path), number)).touch()
+            self.fill(image, number)
         return boot_disk(str(image.path), parse_config(conf, cmdline), self.log, self.run, hand_over)
 
 
@@ -215,6 +222,106 @@ def test_a_file_system_without_a_driver_is_not_the_fault_of_the_slots(
     assert image.attributes() == [(1, 0, 0), (2, 0, 0)]
 
 
+SUPERBLOCKS = {
+    "erofs": EROFS,
+    "squashfs": b"hsqs" + bytes(4092),
+    "ext4": bytes(1080) + b"\x53\xef" + bytes(3014),
+}
+
+
+@pytest.mark.parametrize("kind", SUPERBLOCKS)
+@pytest.mark.parametrize("conf", ["", "fstype=auto"])
+def test_each_slot_is_mounted_as_what_is_in_it(
+    machine: Machine, slot_image: Callable[..., SlotImage], kind: str, conf: str
+) -> None:
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    Path(f"{image.path}4").write_bytes(SUPERBLOCKS[kind])
+    assert machine.boot(image, conf=conf).label == "USR-B"
+    assert machine.run_argv == [["mount", "-t", kind, "-o", "ro", f"{image.path}4", str(machine.root)]]
+
+
+def test_a_file_system_that_is_named_is_believed(machine: Machine, slot_image: Callable[..., SlotImage]) -> None:
+    image = slot_image((1, 0, 1))
+    Path(f"{image.path}3").write_bytes(SUPERBLOCKS["squashfs"])
+    machine.boot(image, conf="fstype=btrfs")
+    assert machine.run_argv[0][:3] == ["mount", "-t", "btrfs"]
+
+
+@pytest.mark.parametrize("content", [bytes(4096), b"", b"\xff" * 8192], ids=["zero", "empty", "noise"])
+def test_a_slot_without_a_file_system_is_passed_over_and_it_is_said_what_was_expected(
+    machine: Machine, slot_image: Callable[..., SlotImage], content: bytes
+) -> None:
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    Path(f"{image.path}4").write_bytes(content)
+    assert machine.boot(image).label == "USR-A"
+    assert image.attributes() == [(1, 0, 1), (2, 0, 0)]
+    expected = (
+        f"{image.path}4 begins with no file system that is known; expected erofs, squashfs, ext4, or the setting fstype"
+    )
+    assert f"slot USR-B is marked bad and the next one is taken: {expected}" in machine.kmsg.read_text()
+
+
+def test_a_file_system_that_is_recognised_but_has_no_driver_is_not_the_fault_of_the_slots(
+    machine: Machine, slot_image: Callable[..., SlotImage]
+) -> None:
+    machine.broken = {"3": "mount", "4": "mount"}
+    image = slot_image((1, 0, 1), (2, 0, 1))
+    for number in (3, 4):
+        Path(f"{image.path}{number}").write_bytes(SUPERBLOCKS["squashfs"])
+    with pytest.raises(NothingBootableError):
+        machine.boot(image)
+    assert image.attributes() == [(1, 0, 1), (2, 0, 1)]
+    assert "cannot be mounted: this kernel has no squashfs; its driver is not loaded" in machine.kmsg.read_text()
+
+
+def test_a_slot_that_cannot_be_read_is_passed_over(machine: Machine, slot_image: Callable[..., SlotImage]) -> None:
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    Path(f"{image.path}4").mkdir()
+    assert machine.boot(image).label == "USR-A"
+    assert f"{image.path}4 cannot be read: Is a directory" in machine.kmsg.read_text()
+
+
+def test_a_journal_that_stands_in_the_way_is_said(machine: Machine, slot_image: Callable[..., SlotImage]) -> None:
+    machine.broken["4"] = "mount"
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    unfinished = bytearray(SUPERBLOCKS["ext4"])
+    unfinished[1048], unfinished[1120] = 2, 4
+    Path(f"{image.path}4").write_bytes(unfinished)
+    assert machine.boot(image).label == "USR-A"
+    said = machine.kmsg.read_text()
+    assert "cannot be mounted as ext4: mounting failed: Invalid argument; its journal has to be replayed" in said
+
+
+def test_blocks_that_are_too_small_for_a_sealed_slot_are_said(
+    machine: Machine, slot_image: Callable[..., SlotImage]
+) -> None:
+    machine.broken["4"] = "mount"
+    image = slot_image((1, 0, 1), (2, 3, 0))
+    Path(f"{image.path}4").write_bytes(SUPERBLOCKS["ext4"])
+    assert machine.boot(image).label == "USR-A"
+    said = machine.kmsg.read_text()
+    assert "Invalid argument; its blocks have 1024 bytes, and a sealed slot needs 4096: mkfs.ext4 -b 4096" in said
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [
+        ('VERSION_ID="12"\nVERSION="12 (bookworm)"\nIMAGE_VERSION=7\n', "7"),
+        ('VERSION_ID="12"\nVERSION="12 (bookworm)"\n', "12 (bookworm)"),
+        ("VERSION_ID='12'\n", "12"),
+        ('IMAGE_VERSION=""\nVERSION_ID=12\n', "12"),
+        ("IMAGE_ID=acme\n", "unknown"),
+    ],
+)
+def test_the_version_is_that_of_the_image_before_that_of_the_system_in_it(
+    tmp_path: Path, release: str, version: str
+) -> None:
+    for name, text in {"etc/os-release": release, "sbin/init": ""}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    assert mount.check_system(str(tmp_path)).version == version
+
+
 @pytest.mark.parametrize(("module", "conf"), [("verity", "verity=auto"), ("kexec", "hand-over=kexec")])
 def test_a_module_that_is_missing_in_the_initramfs_is_one_line_for_each_slot(
     machine: Machine,
@@ -260,10 +367,7 @@ def test_an_os_release_that_is_a_pipe_or_huge_does_not_hang_the_boot(
 def booted_by_main(machine: Machine, monkeypatch: pytest.MonkeyPatch, choice: Callable[..., object]) -> int:
     monkeypatch.setattr(selector, "Log", lambda: machine.log)
     monkeypatch.setattr(selector, "choose_at_once", choice)
-    with pytest.raises(SystemExit) as end:
-        selector.main()
-    assert isinstance(end.value.code, int)
-    return end.value.code
+    return selector.run()
 
 
 @pytest.mark.parametrize("fault", [*FOREIGN, KeyboardInterrupt(), DiskChoiceError("two disks")], ids=repr)
@@ -286,9 +390,7 @@ def test_a_log_that_fails_too_is_said_all_the_same(
         raise MemoryError
 
     monkeypatch.setattr(selector, "Log", fail)
-    with pytest.raises(SystemExit) as end:
-        selector.main()
-    assert end.value.code == 1
+    assert selector.run() == 1
     assert capfd.readouterr().err == "bootselect: the selector failed, and so did its log\n"
 
 
@@ -313,7 +415,7 @@ def test_the_console_has_taken_the_last_line_before_another_kernel_is_started(
     machine: Machine, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = slot_image((1, 0, 1))
-    Path(partition_name(str(image.path), 3)).touch()
+    machine.fill(image, 3)
     happened: list[str] = []
 
     def drain() -> None:
@@ -329,7 +431,7 @@ def test_the_console_has_taken_the_last_line_before_another_kernel_is_started(
     monkeypatch.setattr(
         selector, "choose_at_once", lambda *_, **__: DiskChoice(str(image.path), "it is there", settled=True)
     )
-    selector.main()
+    assert selector.run() == 0
     assert happened == ["loaded", "<5>bootselect: starting the kernel of slot USR-A", "drained", "started"]
 
 
@@ -338,7 +440,7 @@ def test_a_decision_or_watchdog_that_fails_does_not_stop_the_boot(
     machine: Machine, slot_image: Callable[..., SlotImage], monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     image = slot_image((1, 0, 1))
-    Path(partition_name(str(image.path), 3)).touch()
+    machine.fill(image, 3)
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -352,7 +454,7 @@ def test_a_decision_or_watchdog_that_fails_does_not_stop_the_boot(
     monkeypatch.setattr(
         selector, "choose_at_once", lambda *_, **__: DiskChoice(str(image.path), "it is there", settled=True)
     )
-    selector.main()
+    assert selector.run() == 0
     assert machine.mounted == [f"{image.path}3"]
     assert "No space left on device" in machine.kmsg.read_text()
 

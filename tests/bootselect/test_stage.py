@@ -329,7 +329,8 @@ def test_folders_of_the_initramfs_that_are_links_stay_links(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("settings", "required"),
     [
-        ("", ["erofs"]),
+        ("", ["erofs", "squashfs", "ext4"]),
+        ("fstype=erofs\n", ["erofs"]),
         ("fstype=btrfs\n", ["btrfs"]),
         ("verity=auto\nfstype=squashfs\n", ["squashfs", "dm_verity", "sha256"]),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from image_builder.cache import cache_root
+from image_builder.cache import Cache, cache_root
 from image_builder.distribution.packages import TargetPackages
 from image_builder.run import SystemRunner
 
@@ -16,4 +16,4 @@ def runner() -> SystemRunner:
 
 @pytest.fixture(scope="session")
 def target(runner: SystemRunner) -> TargetPackages:
-    return TargetPackages(runner, cache_root())
+    return TargetPackages(runner, Cache(cache_root()))

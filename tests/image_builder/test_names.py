@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from image_builder.boot.uki import build_uki
-from image_builder.cache import cache_root
-from image_builder.definition.load import load_definition
-from image_builder.disk.esp import make_esp
-from image_builder.disk.state import make_state
+from image_builder.cache import cache_root, working_folder
 from image_builder.distribution.elf import linker_of
 from image_builder.errors import BuildError
+from image_builder.filesystem.kinds import FILESYSTEMS
+from image_builder.filesystem.seal import seal_image
+from image_builder.filesystem.source import FolderSource
+from image_builder.filesystem.vfat import write_fat
+from image_builder.loader.uki_file import build_uki
 from image_builder.run import SystemRunner
-from image_builder.slot.erofs import make_erofs
-from image_builder.slot.seal import seal_image
-from image_builder.slot.tree import working_folder
 from tests.support import run_tool
 
 if TYPE_CHECKING:
@@ -40,33 +38,31 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
     return path
 
 
-def esp(folder: Path) -> Path:
-    definition = load_definition(MINIMAL)
+def esp(folder: Path, _: str) -> Path:
     (folder / "uki").write_bytes(b"program")
-    make_esp(SystemRunner(), folder / "esp", folder / "uki", definition, definition.holding("esp")[0])
-    return folder / "esp"
+    output, files = folder / "esp", {"EFI/BOOT/BOOTX64.EFI": folder / "uki"}
+    write_fat(SystemRunner(), output, files, label="ESP", size=8 << 20, sector_size=512, volume_id="1", epoch=1)
+    return output
 
 
-def state(folder: Path) -> Path:
-    definition = load_definition(MINIMAL)
-    make_state(SystemRunner(), folder / "state", definition, definition.holding("state")[0])
-    return folder / "state"
-
-
-def sealed(folder: Path) -> Path:
+def sealed(folder: Path, filesystem: str) -> Path:
     tree = folder / "tree"
     tree.mkdir()
     (tree / "file").write_bytes(bytes(100000))
-    make_erofs(SystemRunner(), tree, folder / "slot", uuid=UUID, compression="none")
+    stored = FILESYSTEMS[filesystem]
+    compression = stored.default_compression
+    stored.write(SystemRunner(), FolderSource(tree), folder / "slot", uuid=UUID, compression=compression, epoch=1)
     seal_image(SystemRunner(), folder / "slot", uuid=UUID, salt=b"salt")
     return folder / "slot"
 
 
-@pytest.mark.parametrize("make", [esp, state, sealed])
-def test_what_is_made_there_is_what_is_made_elsewhere(odd: Path, tmp_path: Path, make: Callable[[Path], Path]) -> None:
+@pytest.mark.parametrize(("make", "filesystem"), [(esp, "vfat"), *((sealed, name) for name in FILESYSTEMS)])
+def test_what_is_made_there_is_what_is_made_elsewhere(
+    odd: Path, tmp_path: Path, make: Callable[[Path, str], Path], filesystem: str
+) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
-    assert make(odd).read_bytes() == make(plain).read_bytes()
+    assert make(odd, filesystem).read_bytes() == make(plain, filesystem).read_bytes()
 
 
 def test_programs_are_read_there(odd: Path) -> None:
@@ -108,7 +104,11 @@ def test_images_and_updates_are_built_there(tmp_path: Path) -> None:
     (tmp_path / "-c").symlink_to(cache_root().absolute())
     environment = {**os.environ, "TMPDIR": "-t@@1M", "SLOTBOOT_CACHE": "-c"}
     builder = Path(sys.executable).with_name("image-builder")
-    for command, made in (("artifacts", "minimal-1.slot"), ("build", "minimal.raw"), ("initrd", "minimal.initramfs")):
+    for command, made in (
+        ("artifacts", "minimal_1_base.slot"),
+        ("build", "minimal.raw"),
+        ("initrd", "minimal.initramfs"),
+    ):
         done = subprocess.run(
             [builder, command, MINIMAL, "-o", "-o,x"], cwd=tmp_path, env=environment, capture_output=True, text=True
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,3 +61,18 @@ def test_standard_input_is_what_is_given_and_empty_otherwise() -> None:
     runner = SystemRunner()
     assert runner.run(["cat"], stdin=b"text") == b"text"
     assert runner.run(["cat"]) == b""
+
+
+def test_what_programs_make_has_the_same_mode_whatever_the_umask_of_who_builds(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        SystemRunner().run(["sh", "-c", 'mkdir "$1/folder"; echo x > "$1/file"', "sh", str(tmp_path)])
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("folder", "file")]
+    assert modes == [0o755, 0o644]
+
+
+def test_the_epoch_of_who_builds_reaches_programs_only_where_it_is_passed_on() -> None:
+    runner = SystemRunner({"PATH": "/usr/bin:/bin", "SOURCE_DATE_EPOCH": "1"})
+    assert b"SOURCE_DATE_EPOCH" not in runner.run(["env"])

@@ -1,1 +1,1 @@
-"""Scripts that the interpreter of an initramfs or image runs while that is built. They import nothing of ours."""
+"""What the interpreter of an initramfs or image runs while that is built, or begins with there. Nothing of ours is imported."""

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 SEAL = Seal(data_blocks=100, hash_start=101, root_hash=bytes(range(32)), salt=b"salt")
 
 
-@pytest.fixture(params=["erofs", "squashfs"])
+@pytest.fixture(params=["erofs", "squashfs", "ext4"])
 def image(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     tree, path = tmp_path / "tree", tmp_path / "image"
     tree.mkdir()
     (tree / "file").write_bytes(bytes(range(256)) * 100)
     if request.param == "erofs":
         run_tool("mkfs.erofs", path, tree)
-    else:
+    elif request.param == "squashfs":
         run_tool("mksquashfs", tree, path, "-quiet", "-no-progress", "-nopad")
+    else:
+        run_tool("mkfs.ext4", "-q", "-b", "1024", "-d", tree, path, "3001k")
     return path
 
 

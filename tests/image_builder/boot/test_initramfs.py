@@ -147,7 +147,7 @@ def test_the_selector_is_imported_in_the_unpacked_root(unpacked: Path) -> None:
         "-I",
         "-S",
     ]
-    program = "import bootselect.initramfs.selector as selector; print(selector.__file__)"
+    program = "import bootselect.initramfs.selector as selector; print(selector.__spec__.origin)"
     words = [str(word) for word in (*command, "-B", "-c", program)]
     out = subprocess.run(words, env={}, capture_output=True, text=True, check=True).stdout
     assert out.startswith(str(unpacked))

@@ -66,7 +66,7 @@ def update(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("update")
     done = image_builder("artifacts", EXAMPLES / "minimal.toml", "-o", folder, "--version", "2")
     assert done.code == 0, done.err
-    assert sorted(path.name for path in folder.iterdir()) == ["minimal-2.sha256", "minimal-2.slot", "minimal-2.update"]
+    assert {"minimal_2_base.slot", "minimal_2_base.update"} <= {path.name for path in folder.iterdir()}
     return folder
 
 
@@ -137,16 +137,18 @@ def test_the_image_is_the_same_whenever_it_is_built(built: Path, tmp_path: Path)
         "name": "minimal",
         "version": "1",
         "size": 194 * MIB,
+        "outputs": {"raw": f"{tmp_path}/minimal.raw"},
         "sha256": hashlib.sha256(built.read_bytes()).hexdigest(),
     }
     run_tool("cmp", built, tmp_path / "minimal.raw")
 
 
 def test_an_update_holds_its_slot_and_says_what_it_is(update: Path, tmp_path: Path) -> None:
-    folder = extract(update / "minimal-2.update", tmp_path / "medium")
+    folder = extract(update / "minimal_2_base.update", tmp_path / "medium")
     assert sorted(path.name for path in folder.iterdir()) == ["slot.img", "update.json"]
-    run_tool("cmp", folder / "slot.img", update / "minimal-2.slot")
-    assert json.loads((folder / "update.json").read_text()) == {
+    run_tool("cmp", folder / "slot.img", update / "minimal_2_base.slot")
+    described = json.loads((folder / "update.json").read_text())
+    assert {key: described[key] for key in ("format", "name", "version", "slot-type", "size", "sha256")} == {
         "format": 1,
         "name": "minimal",
         "version": "2",
@@ -160,7 +162,7 @@ def test_an_update_holds_its_slot_and_says_what_it_is(update: Path, tmp_path: Pa
 def test_the_slot_of_an_update_is_of_its_version_and_else_that_of_the_image(
     update: Path, partition: Callable[[int], Path], tmp_path: Path
 ) -> None:
-    new = extract(update / "minimal-2.slot", tmp_path / "new")
+    new = extract(update / "minimal_2_base.slot", tmp_path / "new")
     old = extract(partition(2), tmp_path / "old")
     argv = ["diff", "-r", "--brief", "--no-dereference", str(old), str(new)]
     lines = subprocess.run(argv, capture_output=True, text=True).stdout.splitlines()
@@ -168,29 +170,25 @@ def test_the_slot_of_an_update_is_of_its_version_and_else_that_of_the_image(
     assert 'VERSION="2"\nVERSION_ID="2"\n' in (new / "etc/os-release").read_text()
 
 
-def test_the_checksums_of_an_update_can_be_checked(update: Path) -> None:
-    done = subprocess.run(["sha256sum", "-c", "minimal-2.sha256"], cwd=update, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "minimal-2.slot: OK\nminimal-2.update: OK\n")
-
-
 def test_an_update_is_the_same_whenever_it_is_built(update: Path, tmp_path: Path) -> None:
     done = image_builder("artifacts", EXAMPLES / "minimal.toml", "-o", tmp_path, "--version", "2", "--json")
     answer = json.loads(done.out)
-    assert answer["sha256"] == hashlib.sha256((update / "minimal-2.slot").read_bytes()).hexdigest()
-    for name in ("minimal-2.slot", "minimal-2.update", "minimal-2.sha256"):
-        run_tool("cmp", update / name, tmp_path / name)
+    assert answer["sha256"] == hashlib.sha256((update / "minimal_2_base.slot").read_bytes()).hexdigest()
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in update.iterdir()}
+    for path in update.iterdir():
+        run_tool("cmp", path, tmp_path / path.name)
 
 
 def test_files_of_the_definition_and_of_the_command_line_are_in_the_slot(tmp_path: Path) -> None:
     text = (EXAMPLES / "minimal.toml").read_text()
-    files = '[slot.files]\n"/etc/motd" = "motd"\n"/etc/issue" = "motd"\n\n[slot.os-release]'
-    (tmp_path / "own.toml").write_text(text.replace("[slot.os-release]", files))
+    files = '[slot.base.files]\n"/etc/motd" = "motd"\n"/etc/issue" = "motd"\n\n[slot.base.os-release]'
+    (tmp_path / "own.toml").write_text(text.replace("[slot.base.os-release]", files))
     (tmp_path / "motd").write_text("of the definition\n")
     (tmp_path / "other").write_text("of the command line\n")
     option = f"--file=/etc/issue={tmp_path}/other"
     done = image_builder("artifacts", tmp_path / "own.toml", "-o", tmp_path / "out", option)
     assert done.code == 0, done.err
-    root = extract(tmp_path / "out/minimal-1.slot", tmp_path / "root")
+    root = extract(tmp_path / "out/minimal_1_base.slot", tmp_path / "root")
     assert (root / "etc/motd").read_text() == "of the definition\n"
     assert (root / "etc/issue").read_text() == "of the command line\n"
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click.testing
 import pytest
 
-from image_builder import api, cli
+from image_builder import api
+from image_builder.cli.main import main
 from image_builder.errors import MissingToolError
 from image_builder.run import SystemRunner
 
@@ -21,7 +22,7 @@ MINIMAL = Path(__file__).parents[3] / "examples/minimal.toml"
 
 
 def image_builder(*argv: str | Path) -> Result:
-    return click.testing.CliRunner().invoke(cli.main, [str(word) for word in argv], prog_name="image-builder")
+    return click.testing.CliRunner().invoke(main, [str(word) for word in argv], prog_name="image-builder")
 
 
 def assert_refused(result: Result, *parts: str) -> None:
@@ -45,7 +46,7 @@ def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
 def test_a_definition_that_is_wrong(tmp_path: Path) -> None:
     path = changed(tmp_path, ('size = "32M"', 'size = "32"'))
     assert_refused(
-        image_builder("build", path, "-o", tmp_path / "out"), f"{path}: partition[4].size: is '32'; expected"
+        image_builder("build", path, "-o", tmp_path / "out"), f"{path}:47: partition[4].size: is '32'; expected"
     )
     assert not (tmp_path / "out").exists()
 
@@ -93,13 +94,13 @@ def test_a_place_that_is_no_folder(tmp_path: Path, command: str) -> None:
 
 def test_a_version_that_cannot_be(tmp_path: Path) -> None:
     result = image_builder("artifacts", MINIMAL, "-o", tmp_path, "--version", "two words")
-    assert_refused(result, "slot.version: is 'two words'; expected")
+    assert_refused(result, "slot.base.version: is 'two words'; expected")
 
 
 def test_a_file_that_cannot_be_laid_over_the_slot(tmp_path: Path) -> None:
     command: list[str | Path] = ["artifacts", MINIMAL, "-o", tmp_path / "out", "--file"]
     assert_refused(
-        image_builder(*command, f"etc/x={MINIMAL}"), f"{MINIMAL}: slot.files: 'etc/x' is not a path in the slot"
+        image_builder(*command, f"etc/x={MINIMAL}"), f"{MINIMAL}: slot.base.files: 'etc/x' is not a path in it"
     )
     assert not (tmp_path / "out").exists()
     # That this is a folder only the tree shows.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from click.testing import CliRunner
 
 from gptlib import Disk
-from image_builder.cli import main
+from image_builder.cli.main import main
 from image_builder.show import draw, examine, without_boxes
 from tests.support import run_tool
 

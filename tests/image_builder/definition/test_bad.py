@@ -9,45 +9,10 @@ import pytest
 
 from image_builder.definition.load import load_definition
 from image_builder.errors import DefinitionError
+from tests.image_builder.definition.mistakes import GOOD, refusal, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-GOOD = """\
-[image]
-name = "test"
-[boot]
-kind = "uki"
-[slot]
-kind = "tiny"
-[[partition]]
-label = "EFI-SYSTEM"
-type = "esp"
-size = "64M"
-content = "esp"
-[[partition]]
-label = "USR-A"
-type = "coreos-usr"
-size = "48M"
-content = "slot"
-priority = 1
-successful = true
-[[partition]]
-label = "USR-B"
-type = "coreos-usr"
-size = "48M"
-"""
-
-
-def refusal(tmp_path: Path, text: str) -> str:
-    path = tmp_path / "test.toml"
-    path.write_text(text)
-    with pytest.raises(DefinitionError) as raised:
-        load_definition(path)
-    message = str(raised.value)
-    assert "\n" not in message
-    assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
 
 
 def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) -> None:
@@ -59,15 +24,15 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
     ("good", "bad", "message"),
     [
         # Keys and sections
-        ('name = "test"', 'nmae = "test"', "image.name: is missing; expected a name of letters"),
+        ('name = "test"', 'nmae = "test"', "image.nmae: is not a setting; did you mean 'name'?"),
         ('name = "test"', 'name = "test"\nsede = "x"', "image.sede: is not a setting; did you mean 'seed'?"),
         (
             "[boot]",
             "[boot]\nxyzzy = 1",
-            "boot.xyzzy: is not a setting; known are kind, cmdline, policy, on-nothing-bootable",
+            "boot.xyzzy: is not a setting; known are kind, cmdline, cmdline-mode, kernel, modules, policy",
         ),
-        ("[image]", "[imgae]", "image.name: is missing"),
-        ("[slot]", "[slots]", "slots: is not a setting; did you mean 'slot'?"),
+        ("[image]", "[imgae]", "imgae: is not a setting; did you mean 'image'?"),
+        ("[slot.base]", "[slots]", "slots: is not a setting; did you mean 'slot'?"),
         ("[boot]", "[[boot]]", "boot: is a list; expected a table"),
         ("[[partition]]", "[[partitions]]", "partitions: is not a setting; did you mean 'partition'?"),
         ('"EFI-SYSTEM"', '"EFI-SYSTEM"\nlable = "x"', "partition[1].lable: is not a setting; did you mean 'label'?"),
@@ -84,7 +49,12 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
             'name = "test"\nuuid = "00000000-0000-0000-0000-000000000000"',
             "image.uuid: is the zero GUID; expected one that identifies something",
         ),
+        # Values that no set and no table of words can hold
+        ('name = "test"', 'name = "test"\nsector-size = [512]', "image.sector-size: is a list; expected 512 or 4096"),
+        ('name = "test"', 'name = "test"\noutputs = [["raw"]]', "image.outputs: holds a list; expected some of raw, "),
+        ('name = "test"', 'name = "test"\noutputs = []', "image.outputs: is an empty list; expected some of raw, "),
         # Sizes
+        ('size = "64M"', f'size = "{"9" * 5000}M"', f"partition[1].size: is '{'9' * 5000}M'; expected a size such as"),
         ('size = "64M"', "", "partition[1].size: is missing; expected a size such as"),
         ('size = "64M"', "size = 64", "partition[1].size: is 64; expected a size such as"),
         ('size = "64M"', 'size = "64MB"', "partition[1].size: is '64MB'; expected a size such as"),
@@ -107,13 +77,18 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
             "partition[1].size: is '2047s', 1048064 bytes; expected a multiple of 1 MiB",
         ),
         # Partitions
-        ('label = "EFI-SYSTEM"', "", "partition[1].label: is missing; expected a text without blanks"),
+        ('label = "EFI-SYSTEM"', "", "partition[1].label: is missing; expected a text without quotes"),
         (
             '"EFI-SYSTEM"',
             "'EFI\"SYSTEM'",
-            "partition[1].label: is 'EFI\"SYSTEM'; expected a text without blanks, quotes",
+            "partition[1].label: is 'EFI\"SYSTEM'; expected a text without quotes",
         ),
-        ('"EFI-SYSTEM"', '"EFI SYSTEM"', "partition[1].label: is 'EFI SYSTEM'; expected a text without blanks"),
+        (
+            '"EFI-SYSTEM"',
+            '" EFI"',
+            "partition[1].label: is ' EFI'; expected a text that does not begin or end with a blank",
+        ),
+        ('"EFI-SYSTEM"', '" "', "partition[1].label: is ' '; expected a text without quotes"),
         ('"EFI-SYSTEM"', f'"{"x" * 37}"', f"partition[1].label: is '{'x' * 37}': 37 UTF-16 units; at most 36 fit"),
         ('"EFI-SYSTEM"', '"USR-A"', "partition[2].label: is USR-A, which partition 'USR-A' has already"),
         ('type = "esp"', 'type = "epsilon"', "partition[1].type: 'epsilon' is neither a partition type that is known"),
@@ -142,14 +117,14 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
         ("successful = true", "successful = 1", "partition[2].successful: is 1; expected true or false"),
         ("successful = true", "tries = 1.5", "partition[2].tries: is 1.5; expected a whole number from 0 to 15"),
         (
-            'content = "slot"',
+            'content = "slot.base"',
             "content = 3",
-            "partition[2].content: is 3; expected one of esp, slot, state, empty or the path",
+            "partition[2].content: is 3; expected one of esp, slot.base, state, empty or the path",
         ),
         (
-            'content = "slot"',
+            'content = "slot.base"',
             'content = "slots"',
-            "partition[2].content: is 'slots'; expected one of esp, slot, state, empty",
+            "partition[2].content: is 'slots'; expected one of esp, slot.base, state, empty",
         ),
         # Boot and slot
         ('kind = "uki"', "", "boot.kind: is missing; expected 'uki'"),
@@ -169,99 +144,111 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
             'kind = "uki"\non-nothing-bootable = "halt"',
             "boot.on-nothing-bootable: is 'halt'; expected 'rescue'",
         ),
-        ('kind = "tiny"', 'kind = "tiny"\nversion = 1', "slot.version: is 1; expected a text of lower-case letters"),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nversion = 1',
+            "slot.base.version: is 1; expected a text of lower-case letters",
+        ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nversion = "V1"',
-            "slot.version: is 'V1'; expected a text of lower-case letters",
+            "slot.base.version: is 'V1'; expected a text of lower-case letters",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles = "x"',
-            "slot.files: is 'x'; expected a table of paths in the slot and files",
+            "slot.base.files: is 'x'; expected a table",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."etc/x" = "test.toml"',
-            "slot.files: 'etc/x' is not a path in the slot; expected one that begins with '/'",
+            "slot.base.files.etc/x: is not a path in it; expected one that begins with '/'",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/etc/../x" = "test.toml"',
-            "slot.files: '/etc/../x' is not a path in the slot; expected one",
+            "slot.base.files./etc/../x: is not a path in it; expected one",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/etc/" = "test.toml"',
-            "slot.files: '/etc/' is not a path in the slot; expected one",
+            "slot.base.files./etc/: is not a path in it; expected one",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/" = "test.toml"',
-            "slot.files: '/' is not a path in the slot; expected one",
+            "slot.base.files./: is not a path in it; expected one",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/a//b" = "test.toml"',
-            "slot.files: '/a//b' is not a path in the slot; expected one",
+            "slot.base.files./a//b: is not a path in it; expected one",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/a\\n" = "test.toml"',
-            "slot.files: '/a\\n' is not a path in the slot; expected one",
+            "slot.base.files./a\\n: is not a path in it; expected one",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/etc/x" = 5',
-            "slot.files: '/etc/x' is 5; expected the path of a file",
+            "slot.base.files./etc/x: is 5; expected the path of a file",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/etc/x" = ""',
-            "slot.files: '/etc/x' is ''; expected the path of a file",
+            "slot.base.files./etc/x: is ''; expected the path of a file",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles.etc.x = "test.toml"',
-            "slot.files: 'etc' is not a path in the slot; expected one",
+            "slot.base.files.etc: is not a path in it; expected one",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/etc/x" = "nothing"',
-            "slot.files: '/etc/x' is 'nothing'; expected the path of a file, and ",
+            "slot.base.files./etc/x: is 'nothing'; expected the path of a file, and ",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/etc/x" = "."',
-            "slot.files: '/etc/x' is '.'; expected the path of a file, and ",
+            "slot.base.files./etc/x: is '.'; expected the path of a file, and ",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nfiles."/x" = "test.toml"\nfiles."/x/y" = "test.toml"',
-            "slot.files: '/x/y' lies below '/x', which is a file here; expected at most one",
+            "slot.base.files./x/y: lies below '/x', which is a file here; expected at most one",
         ),
-        ('kind = "tiny"', 'kind = "tiny"\nfilesystem = "ext4"', "slot.filesystem: is 'ext4'; expected 'erofs'"),
-        ('kind = "tiny"', 'kind = "tiny"\ntype = "esp"', "slot.type: is 'esp'; expected a GUID or one of coreos-usr"),
-        ('kind = "tiny"', 'kind = "tiny"\nmodules = "loop"', "slot.modules: is 'loop'; expected a list of the names"),
+        ('kind = "tiny"', 'kind = "tiny"\nfilesystem = "vfat"', "slot.base.filesystem: is 'vfat'; expected 'erofs' or"),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\ntype = "esp"',
+            "slot.base.type: is 'esp'; expected a GUID or one of coreos-usr",
+        ),
+        (
+            'kind = "tiny"',
+            'kind = "tiny"\nmodules = "loop"',
+            "slot.base.modules: is 'loop'; expected a list of the names",
+        ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nmodules = ["a/b"]',
-            "slot.modules: is 'a/b'; expected the name of a kernel module",
+            "slot.base.modules: is 'a/b'; expected the name of a kernel module",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nos-release.VERSION = "2"',
-            "slot.os-release.VERSION: follows from slot.version",
+            "slot.base.os-release.VERSION: follows from the version of the slot",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nos-release.id = "x"',
-            "slot.os-release.id: is not a field name of os-release(5)",
+            "slot.base.os-release.id: is not a field name of os-release(5)",
         ),
         (
             'kind = "tiny"',
             'kind = "tiny"\nos-release.ID = "a\\nb"',
-            "slot.os-release.ID: is 'a\\nb'; expected one line of text",
+            "slot.base.os-release.ID: is 'a\\nb'; expected one line of text",
         ),
         # What the parts are to each other
         (
@@ -269,10 +256,14 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
             "",
             "partition[1].content: is 'esp'; expected a section [boot]",
         ),
-        ('[slot]\nkind = "tiny"', "", "boot: has nothing to boot; expected a section [slot]"),
+        (
+            '[slot.base]\nkind = "tiny"',
+            "",
+            "partition[2].content: is 'slot.base'; expected one of esp, state, empty or the path",
+        ),
         ('content = "esp"', "", "boot: has nowhere to go; expected a partition with content = 'esp'"),
         (
-            'content = "slot"',
+            'content = "slot.base"',
             'content = "esp"',
             "partition[2].content: is 'esp', as that of 'EFI-SYSTEM'; expected at most one",
         ),
@@ -284,15 +275,15 @@ def test_the_definition_that_the_others_are_mistakes_in_is_good(tmp_path: Path) 
         (
             'kind = "tiny"',
             'kind = "tiny"\ntype = "usr-arm64"',
-            "slot.type: is usr-arm64; expected the type of at least one partition",
+            "slot.base.type: is usr-arm64; expected the type of at least one partition",
         ),
         (
-            'type = "coreos-usr"\nsize = "48M"\ncontent = "slot"',
-            'type = "linux-data"\nsize = "48M"\ncontent = "slot"',
-            "partition[2].type: is not that of slots; expected coreos-usr (slot.type)",
+            'type = "coreos-usr"\nsize = "48M"\ncontent = "slot.base"',
+            'type = "linux-data"\nsize = "48M"\ncontent = "slot.base"',
+            "partition[2].type: is not that of slots; expected coreos-usr (slot.base.type)",
         ),
         (
-            'content = "slot"',
+            'content = "slot.base"',
             "",
             "partition[2].content: is empty, but priority=1 tries=0 successful=1 would have it booted; expected 0, 0, false",
         ),
@@ -309,8 +300,12 @@ def test_a_mistake_is_named_with_its_place_and_what_was_expected(
 
 def test_all_mistakes_in_the_files_of_a_slot_are_told_at_once(tmp_path: Path) -> None:
     files = 'kind = "tiny"\nfiles."x" = "test.toml"\nfiles."/y" = "nothing"\nfiles."/z" = "/dev/null"\nfiles."/good" = "test.toml"'
-    found = refusal(tmp_path, GOOD.replace('kind = "tiny"', files)).removeprefix("slot.files: ").split("; '")
-    assert [part.lstrip("'").partition("'")[0] for part in found] == ["x", "/y", "/z"]
+    found = refused(tmp_path / "test.toml", GOOD.replace('kind = "tiny"', files))
+    assert [line.split(": ")[:2] for line in found] == [
+        ["7", "slot.base.files.x"],
+        ["8", "slot.base.files./y"],
+        ["9", "slot.base.files./z"],
+    ]
     assert found[1].endswith("/nothing does not exist")
     assert found[2].endswith("/dev/null is not a regular file")
 
@@ -343,3 +338,9 @@ def test_what_is_no_text_is_told(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(DefinitionError, match=f"cannot be read: {reason}"):
         load_definition(tmp_path / name)
+
+
+def test_partitions_after_one_without_a_number_take_none_of_others(tmp_path: Path) -> None:
+    text = GOOD.replace('label = "USR-A"', 'label = "USR-A"\nnumber = 128')
+    more = '[[partition]]\nlabel = "MORE"\ntype = "linux-data"\nsize = "1M"\n'
+    assert refusal(tmp_path, text + more).startswith("partition[3].number: is missing; expected a whole number from 1")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from image_builder.definition.load import load_definition, parse_definition
-from image_builder.disk.partitioning import plan_partitions
+from image_builder.disk.partitioning import partition_sizes, plan_partitions
 from image_builder.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MIB = 1 << 20
+SLOT_A = {"type": "coreos-usr", "content": "slot.base", "size": "auto"}
+SLOT_B = {"type": "coreos-usr", "size": "auto"}
 
 
 def disk(*partitions: dict[str, Any], **image: object) -> Definition:
@@ -79,3 +81,46 @@ def test_the_disk_of_coreos_is_laid_out_to_the_sector() -> None:
     assert str(table.partition(4).unique_guid) == "E03DD35C-7C2D-4A47-B3FE-27F15780A57C"
     assert str(table.partition(3).attributes) == "priority=1 tries=0 successful=1"
     assert str(table.partition(4).attributes) == "priority=0 tries=0 successful=0"
+
+
+def with_auto(folder: Path, *partitions: dict[str, Any]) -> Definition:
+    (folder / "blob").touch()
+    slots = {"base": {"kind": "tiny"}} if SLOT_A["content"] in {fields.get("content") for fields in partitions} else {}
+    named = [{"label": f"P{place}", "type": "linux-data", **fields} for place, fields in enumerate(partitions, 1)]
+    return parse_definition(folder / "disk.toml", {"image": {"name": "disk"}, "slot": slots, "partition": named})
+
+
+@pytest.mark.parametrize(
+    ("fields", "content", "expected"),
+    [
+        ({}, 0, MIB),
+        ({}, 1, MIB),
+        ({}, 8 * MIB, 10 * MIB),  # a quarter is left free
+        ({}, 8 * MIB + 1, 11 * MIB),
+        ({"headroom": "0%"}, 8 * MIB, 8 * MIB),
+        ({"headroom": "0%"}, 8 * MIB + 1, 9 * MIB),
+        ({"headroom": "100%"}, 8 * MIB, 16 * MIB),
+        ({"headroom": "3M"}, 8 * MIB, 11 * MIB),
+        ({"min": "64M"}, 8 * MIB, 64 * MIB),
+        ({"max": "9M"}, 8 * MIB, 9 * MIB),
+        ({"max": "4M"}, 8 * MIB, 4 * MIB),  # that it does not fit is told when the disk is put together
+        ({"min": "12M", "max": "12M"}, 1, 12 * MIB),
+    ],
+)
+def test_an_automatic_size_is_that_of_the_content_with_headroom_within_its_limits(
+    tmp_path: Path, fields: dict[str, str], content: int, expected: int
+) -> None:
+    definition = with_auto(tmp_path, {"size": "auto", "content": "blob", **fields}, {"size": "1M"})
+    (first, second) = plan_partitions(definition, {1: content}).places
+    assert (first.size, second.start) == (expected, MIB + expected)
+
+
+def test_all_slots_get_room_for_the_largest_of_them(tmp_path: Path) -> None:
+    definition = with_auto(tmp_path, SLOT_A, SLOT_B, {**SLOT_B, "headroom": "0%"}, {"size": "auto", "content": "blob"})
+    sizes = partition_sizes(definition, {1: 8 * MIB, 4: 100})
+    assert sizes == {1: 10 * MIB, 2: 10 * MIB, 3: 8 * MIB, 4: MIB}
+
+
+def test_before_anything_is_made_automatic_sizes_are_their_least_ones(tmp_path: Path) -> None:
+    definition = with_auto(tmp_path, {**SLOT_A, "min": "5M"}, SLOT_B)
+    assert [place.size for place in plan_partitions(definition).places] == [5 * MIB, MIB]

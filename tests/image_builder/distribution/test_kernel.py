@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from image_builder.distribution.kernel import Kernel, kernel_in, target_kernel
+from image_builder.distribution.kernel import (
+    Kernel,
+    given_kernel,
+    kernel_in,
+    kernel_of_system,
+    read_module,
+    target_kernel,
+)
 from image_builder.distribution.packages import Package
 from image_builder.errors import KernelModuleError, PackageContentError
 
@@ -131,3 +138,54 @@ def test_a_package_without_modules_is_refused(package: Package) -> None:
     (package.root / "lib/modules/6.1.0-test/modules.builtin").unlink()
     with pytest.raises(PackageContentError, match="expected the kernel's modules here"):
         kernel_in(package)
+
+
+@pytest.mark.parametrize("packer", ["gzip", "xz", "zstd"])
+def test_packed_modules_go_into_an_image_unpacked_as_insmod_wants_them(package: Package, packer: str) -> None:
+    file = add_module(package, "one", "depends=two")
+    plain = file.read_bytes()
+    add_module(package, "two", "license=GPL")
+    subprocess.run([packer, "-q", "--force", str(file)], check=True)
+    file.unlink(missing_ok=True)
+    kernel = kernel_in(package)
+    found = kernel.module_files(["one"])
+    assert [kernel.place(path) for path in found] == [
+        "lib/modules/6.1.0-test/kernel/two.ko",
+        "lib/modules/6.1.0-test/kernel/one.ko",
+    ]
+    assert read_module(found[1]) == plain
+
+
+def test_a_packed_module_that_is_damaged_is_told(package: Package) -> None:
+    file = add_module(package, "one", "license=GPL").with_name("one.ko.xz")
+    file.write_bytes(b"\xfd7zXZ\0and no more")
+    with pytest.raises(PackageContentError, match=r"one\.ko\.xz: it cannot be unpacked"):
+        read_module(file)
+
+
+def test_the_kernel_of_a_system_is_found_in_boot_or_beside_its_modules(package: Package) -> None:
+    add_module(package, "one", "license=GPL")
+    kernel = kernel_of_system(package.root)
+    assert (kernel.release, kernel.image) == ("6.1.0-test", package.root / "boot/vmlinuz-6.1.0-test")
+    beside = kernel.image.rename(kernel.modules / "vmlinuz")
+    assert kernel_of_system(package.root).image == beside
+    assert names(kernel_of_system(package.root).module_files(["one"])) == ["one"]
+
+
+def test_a_system_with_two_kernels_does_not_say_which_is_meant(package: Package) -> None:
+    other = package.root / "lib/modules/6.2.0-test"
+    other.mkdir()
+    (other / "modules.builtin").touch()
+    with pytest.raises(PackageContentError, match="expected the modules of one kernel, found 2"):
+        kernel_of_system(package.root)
+
+
+def test_a_kernel_of_the_user_is_another_whenever_its_modules_are(package: Package) -> None:
+    image, modules = package.root / "boot/vmlinuz-6.1.0-test", package.root / "lib/modules/6.1.0-test"
+    before = given_kernel(image, modules).identity
+    assert given_kernel(image, modules).identity == before
+    add_module(package, "new", "license=GPL")
+    assert given_kernel(image, modules).identity != before
+    (modules / "modules.builtin").unlink()
+    with pytest.raises(PackageContentError, match=r"there is no modules\.builtin in it"):
+        given_kernel(image, modules)

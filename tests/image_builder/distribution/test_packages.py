@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from image_builder.cache import record, store
 from image_builder.distribution.packages import TargetPackages
 from image_builder.errors import (
     DownloadError,
@@ -14,10 +16,13 @@ from image_builder.errors import (
     MissingToolError,
     NoPackageListsError,
 )
+from image_builder.progress import SilentProgress
 from image_builder.run import SystemRunner
 from tests.image_builder.distribution.repository import KERNEL, STANDARD, Repository
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -171,3 +176,83 @@ def test_a_kernel_that_left_the_cache_and_the_archive_is_replaced_by_the_new_one
     source.update()
     packages = TargetPackages(source.runner(), cache)
     assert packages.package(packages.kernel_name()).name == newer
+
+
+class Depth(SilentProgress):
+    """Knows whether a step is running, and which have been."""
+
+    def __init__(self) -> None:
+        self.running: list[str] = []
+        self.seen: list[str] = []
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        self.running.append(text)
+        self.seen.append(text)
+        yield
+        self.running.pop()
+
+
+class WatchedRunner(SystemRunner):
+    """Remembers in which step each program ran."""
+
+    def __init__(self, environ: Mapping[str, str], progress: Depth) -> None:
+        super().__init__(environ)
+        self.progress = progress
+        self.ran: list[tuple[str, str]] = []
+
+    def run(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        *,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> bytes:
+        self.ran.append((str(argv[0]), (self.progress.running or ["no step"])[-1]))
+        return super().run(argv, stdin=stdin, env=env, cwd=cwd)
+
+
+def test_every_program_and_every_checksum_runs_in_a_step_of_the_progress(
+    source: Repository, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = Depth()
+    runner = WatchedRunner({"PATH": "/usr/bin:/bin", "APT_CONFIG": str(source.folder / "apt.conf")}, progress)
+    read: list[str] = []
+
+    def record_of(piece: Path, builder: str) -> record.Record:
+        read.append((progress.running or ["no step"])[-1])
+        return record.record_of(piece, builder)
+
+    monkeypatch.setattr(store, "record_of", record_of)
+    packages = TargetPackages(runner, cache, progress=progress)
+    packages.tree(packages.standard())
+    assert [step for _, step in [*runner.ran, *(("checksum", step) for step in read)] if step == "no step"] == []
+    assert {program for program, _ in runner.ran} == {"apt-cache", "apt-get", "dpkg-deb"}
+    assert f"unpack {KERNEL}_1.0_amd64" in progress.seen
+    assert read[-1] == "lay the packages of the target over each other"
+
+
+def flip(path: Path) -> None:
+    path.write_bytes(b"?" + path.read_bytes()[1:])
+
+
+def test_a_package_that_is_damaged_in_the_cache_is_fetched_again(source: Repository, cache: Path) -> None:
+    root = TargetPackages(source.runner(), cache).package("libc6").root
+    flip(root / "usr/share/libc6")
+    assert TargetPackages(NoPrograms(), cache).identities(["libc6"]) == ["libc6_1.0_amd64"]
+    progress = Depth()
+    again = TargetPackages(source.runner(), cache, progress=progress).package("libc6")
+    assert (again.root / "usr/share/libc6").read_text() == "1.0"
+    assert progress.notes == [f"cache: {root} was damaged (usr/share/libc6 has other content); made again"]
+    assert sum("download 1 packages" in step for step in progress.seen) == 1
+
+
+def test_identities_of_what_is_not_there_are_found_out_by_fetching(source: Repository, cache: Path) -> None:
+    names = ["libc6", "zlib1g"]
+    assert TargetPackages(source.runner(), cache).identities(names) == ["libc6_1.0_amd64", "zlib1g_1.0_amd64"]
+    assert TargetPackages(NoPrograms(), cache).identities(names) == ["libc6_1.0_amd64", "zlib1g_1.0_amd64"]

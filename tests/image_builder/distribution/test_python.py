@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from tests.support import SlotImage
 
 LIBRARY = "usr/lib/python3.11"
+OURS = ("bootselect", "gptlib", "crcmod")
 
 
 @pytest.fixture(scope="module")
 def boot(runner: SystemRunner, target: TargetPackages) -> PythonTree:
     return boot_python(runner, target, cache_root())
+
+
+@pytest.fixture(scope="module")
+def boot_without_kexec(runner: SystemRunner, target: TargetPackages) -> PythonTree:
+    return boot_python(runner, target, cache_root(), kexec=False)
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +52,26 @@ def content(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+def module_name(place: str) -> str:
+    return place.rpartition(".")[0].removesuffix("/__init__").replace("/", ".")
+
+
+def ours_in(tree: PythonTree) -> set[str]:
+    return {name for name in tree.modules if name.startswith(OURS)}
+
+
 def permissions(root: Path) -> dict[str, int]:
     return {str(path.relative_to(root)): path.stat().st_mode for path in root.rglob("*")}
 
 
 def test_the_boot_path_gets_no_sources_and_nothing_that_it_does_not_import(boot: PythonTree) -> None:
     files = set(content(boot.root))
-    assert {f"{LIBRARY}/bootselect/initramfs/selector.pyc", f"{LIBRARY}/os.pyc", "usr/bin/python3"} <= files
+    assert {
+        f"{LIBRARY}/bootselect.bundle",
+        f"{LIBRARY}/bootselect.pyc",
+        f"{LIBRARY}/os.pyc",
+        "usr/bin/python3",
+    } <= files
     assert (boot.root / LIBRARY / "lib-dynload").is_dir()
     assert not [name for name in files if name.endswith(".py")]
     assert not {"construct", "click", "typing", "re", "dataclasses", "_hashlib", "site", "pathlib"} & set(boot.modules)
@@ -62,12 +81,95 @@ def test_the_boot_path_gets_the_modules_that_other_initramfs_tools_are_given(boo
     argv = [sys.executable, "-m", "bootselect.integration.stage", str(tmp_path)]
     subprocess.run(argv, capture_output=True, check=True, cwd=Path(__file__).parents[3])
     staged = {name.partition("/python3.")[2].partition("/")[2] for name in content(tmp_path)}
-    built = {name.partition("/python3.")[2].partition("/")[2] for name in content(boot.root)}
     # The two interpreters may be of different versions, and so have other standard libraries.
-    ours = ("bootselect/", "gptlib/", "crcmod/")
-    kept = {name for name in built if name.startswith(ours) and name.endswith(".pyc")}
-    assert {name for name in staged if name.startswith(ours)} == kept
-    assert "gptlib/read/state.pyc" in kept
+    assert {name for name in map(module_name, staged) if name.startswith(OURS)} == ours_in(boot) - {"crcmod._crcfunext"}
+    assert "gptlib.read.state" in boot.modules
+
+
+SAY_WHENCE = """
+import sys
+for name in {names!r}:
+    __import__(name)
+for name in {names!r}:
+    spec = sys.modules[name].__spec__
+    print(name, spec.origin)
+"""
+
+
+@pytest.mark.parametrize("which", ["boot", "boot_without_kexec"])
+def test_every_module_is_found_in_the_tree_alone_whichever_comes_first(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    tree: PythonTree = request.getfixturevalue(which)
+    names = ["bootselect", *sorted(ours_in(tree), reverse=True)]
+    done = python(tree, "-c", SAY_WHENCE.format(names=names))
+    assert (done.returncode, done.stderr) == (0, "")
+    whence = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert {name for name, origin in whence.items() if not origin.startswith(f"{tree.root}/")} == set()
+
+
+def test_what_every_boot_loads_comes_out_of_one_file_and_what_few_boots_load_does_not(
+    boot: PythonTree, slot_image: Callable[..., SlotImage]
+) -> None:
+    report = "print(*(f'{n}={m.__spec__.origin}' for n, m in sys.modules.items() if n != '__main__'), sep='\\n')"
+    done = python(boot, "-c", f"{SELECT}\n{report}", slot_image((1, 0, 1), (2, 3, 0)).path)
+    assert (done.returncode, done.stderr) == (0, "")
+    whence = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith(OURS))
+    importer = str(boot.root / LIBRARY / "bootselect.pyc")
+    # The slots of the test cannot be mounted, so that they are marked bad as well.
+    others = {name for name, origin in whence.items() if origin != importer}
+    assert others == {"crcmod._crcfunext", "bootselect.verbs"}
+    assert {"bootselect", "bootselect.initramfs.selector", "gptlib.write.table", "crcmod.crcmod"} <= whence.keys()
+    rare = content(boot.root).keys() & {f"{LIBRARY}/bootselect/{name}.pyc" for name in ("verbs", "initramfs/rescue")}
+    assert len(rare) == 2
+
+
+def test_the_rescue_shell_s_command_runs_from_the_tree_alone(boot: PythonTree) -> None:
+    done = python(boot, "-c", "from bootselect.initramfs.rescue import main; main()")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.startswith("usage: bootselect status")
+
+
+def test_without_kexec_there_is_no_ctypes_and_nothing_that_only_it_needs(
+    boot: PythonTree, boot_without_kexec: PythonTree
+) -> None:
+    more, fewer = set(content(boot.root)), set(content(boot_without_kexec.root))
+    left_out = {name.rpartition("/")[2].partition(".")[0] for name in more - fewer}
+    assert left_out == {"kexec", "syscall", "__init__", "_endian", "_ctypes", "libffi", "types"}
+    assert fewer < more
+    assert "bootselect.initramfs.kexec" not in boot_without_kexec.modules
+
+
+WITH_KEXEC = """
+import os
+from bootselect.initramfs import selector
+from bootselect.initramfs.config import parse_config
+from bootselect.initramfs.disks import DiskChoice
+selector.load_config = lambda: parse_config("", "bootselect.hand-over=kexec")
+selector.loader_partuuid = lambda: ""
+selector.scan = lambda *_, **__: []
+selector.choose_at_once = lambda *_, **__: None
+class Log:
+    def say(self, text, level=5):
+        print(text)
+selector.Log = Log
+def boot_disk(path, config, log, run, hand_over):
+    print("booted by", config.hand_over)
+selector.boot_disk = boot_disk
+selector.choose_at_once = lambda *_, **__: DiskChoice("/dev/vda", "it is there", True)
+print(selector.run())
+"""
+
+
+def test_a_kexec_that_was_left_out_is_said_and_the_slot_is_started_by_switch_root(
+    boot: PythonTree, boot_without_kexec: PythonTree
+) -> None:
+    done = python(boot_without_kexec, "-c", WITH_KEXEC)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *others = done.stdout.splitlines()
+    assert first.startswith("hand-over=kexec: this initramfs was built without it")
+    assert others == ["disk /dev/vda: it is there", "booted by switch_root", "0"]
+    assert "booted by kexec" in python(boot, "-c", WITH_KEXEC).stdout.splitlines()
 
 
 def test_the_boot_path_loads_the_fast_checksum(boot: PythonTree) -> None:

@@ -1,0 +1,1 @@
+"""The command ``image-builder``: a file for each group of its commands."""

@@ -1,0 +1,1 @@
+"""What stands on the EFI system partition and starts the kernel: one file for each kind."""

@@ -1,1 +1,0 @@
-"""The systems that are booted: trees of files, and the file systems made from them."""
