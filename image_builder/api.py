@@ -23,6 +23,7 @@ from image_builder.disk.partitioning import plan_partitions
 from image_builder.distribution.packages import TargetPackages
 from image_builder.epoch import build_epoch
 from image_builder.errors import DefinitionError, Mistake
+from image_builder.filesystem.kinds import FILESYSTEMS
 from image_builder.hashing import sha256_of
 from image_builder.loader.kinds import LOADERS
 from image_builder.output.kinds import OUTPUTS
@@ -135,7 +136,7 @@ def build_artifact(
         problem = f"is {wanted.type}; expected the type of at least one partition that an update can be for"
         raise DefinitionError(Mistake(chosen.path, f"{wanted.name}.type", problem))
     runner = runner or SystemRunner()
-    check_preconditions(runner, out_dir, [*wanted.tools(chosen), "mkfs.erofs"])
+    check_preconditions(runner, out_dir, [*wanted.tools(chosen), *FILESYSTEMS[wanted.filesystem].programs])
     build = _build(chosen, progress, runner, cache, refresh=refresh)
     return write_artifact(build, wanted, out_dir)
 

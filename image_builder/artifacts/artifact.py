@@ -74,9 +74,8 @@ def write_artifact(build: Build, slot: Slot, out_dir: Path) -> Artifact:
         packages = None if known is None else _write_packages(build, slot, facts, known, out_dir, names, sha256)
         manifest = _manifest(build, slot, facts, size, sha256, limit, None if known is None else len(known))
         _write(out_dir / names.manifest, manifest.to_json())
-        written = [out_dir / names.slot, out_dir / names.medium, out_dir / names.manifest]
-        written += [packages] if packages else []
-        checksums = update_sums(out_dir, {file.name: sha256_of(file) for file in written})
+        others = [out_dir / names.medium, out_dir / names.manifest, *([packages] if packages else [])]
+        checksums = update_sums(out_dir, {names.slot: sha256, **{file.name: sha256_of(file) for file in others}})
     if any(isinstance(partition.size, AutoSize) for partition in build.definition.slot_partitions()):
         build.progress.note(
             f"note: slot partitions are sized by their content: {names.slot} may not fit into older machines"

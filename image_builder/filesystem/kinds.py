@@ -9,7 +9,6 @@ from image_builder.filesystem import erofs, ext4, squashfs
 from image_builder.filesystem.reading import erofs as erofs_reader
 from image_builder.filesystem.reading import ext4 as ext4_reader
 from image_builder.filesystem.reading import squashfs as squashfs_reader
-from image_builder.filesystem.staging import staging_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,16 +58,14 @@ class FileSystem:
 
     def without_place(self, listing: Listing) -> tuple[Listing, int]:
         """A listing without what the file system cannot hold, and how many entries that changes."""
+        if not self.no_place_for:
+            return listing, 0
         changed = {}
         for path, entry in listing.items():
             kept = tuple(xattr for xattr in entry.xattrs if not xattr[0].startswith(self.no_place_for))
             if kept != entry.xattrs:
                 changed[path] = replace(entry, xattrs=kept)
         return {**listing, **changed}, len(changed)
-
-    def tools(self, source: Source, compression: str) -> tuple[str, ...]:  # noqa: ARG002 - of none so far
-        """The programs that ``write`` runs."""
-        return (*staging_tools(source), *self.programs)
 
 
 FILESYSTEMS = {

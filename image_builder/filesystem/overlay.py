@@ -58,8 +58,10 @@ def lay_over(listing: Listing, files: Sequence[SlotFile]) -> Overlaid:
 def exists(listing: Listing, path: str) -> bool:
     """Whether a system has a path, links to folders on the way followed as it would; the last part may be a broken link."""
     *waiting, name = os.fsencode(path).strip(b"/").split(b"/")
-    folders = _followed(listing, waiting)
-    return folders is not None and b"/".join([*folders, name]) in listing
+    try:
+        return b"/".join([*_followed(listing, waiting), name]) in listing
+    except _NoWayError:
+        return False
 
 
 def digest_of_files(files: Sequence[SlotFile]) -> str:
@@ -68,31 +70,12 @@ def digest_of_files(files: Sequence[SlotFile]) -> str:
     return digest_of({file.path: file.source for file in files}, *executable)
 
 
-def _followed(entries: Mapping[bytes, Entry], waiting: list[bytes]) -> list[bytes] | None:
-    """The folder that this way leads to, None where a part is no folder or the way has no end."""
-    folders: list[bytes] = []
-    links = 0
-    while waiting:
-        part = waiting.pop(0)
-        entry = entries.get(b"/".join([*folders, part]))
-        if part == b"..":
-            del folders[-1:]
-        elif entry is not None and stat.S_ISLNK(entry.mode):
-            links += 1
-            folders = [] if entry.target.startswith(b"/") else folders
-            waiting[:0] = entry.target.strip(b"/").split(b"/")
-            if links > _MOST_LINKS:
-                return None
-        elif entry is not None and not stat.S_ISDIR(entry.mode):
-            return None
-        elif part not in {b"", b"."}:
-            folders.append(part)
-    return folders
+class _NoWayError(Exception):
+    """A way leads to no folder; the message says why, as a sentence about it goes on."""
 
 
-def _place(entries: Mapping[bytes, Entry], file: SlotFile) -> bytes:
-    """Where the file goes: its folders with all symbolic links followed inside the root, and its name."""
-    *waiting, name = os.fsencode(file.path).strip(b"/").split(b"/")
+def _followed(entries: Mapping[bytes, Entry], waiting: list[bytes]) -> list[bytes]:
+    """The folder that a way leads to, with all symbolic links followed inside the root. Raises _NoWayError."""
     folders: list[bytes] = []
     links = 0
     while waiting:
@@ -107,15 +90,24 @@ def _place(entries: Mapping[bytes, Entry], file: SlotFile) -> bytes:
         if entry is not None and stat.S_ISLNK(entry.mode):
             links += 1
             if links > _MOST_LINKS:
-                raise SlotFileError(file.path, f"leads through more than {_MOST_LINKS} symbolic links")
+                raise _NoWayError(f"leads through more than {_MOST_LINKS} symbolic links")
             if entry.target.startswith(b"/"):
                 folders = []
             waiting[:0] = entry.target.split(b"/")
         elif entry is not None and not stat.S_ISDIR(entry.mode):
-            raise SlotFileError(file.path, f"cannot be made: /{os.fsdecode(here)} is not a folder of the slot")
+            raise _NoWayError(f"cannot be made: /{os.fsdecode(here)} is not a folder of the slot")
         else:
             folders.append(part)
-    return b"/".join([*folders, name])
+    return folders
+
+
+def _place(entries: Mapping[bytes, Entry], file: SlotFile) -> bytes:
+    """Where the file goes: its folders as ``_followed`` finds them, and its name."""
+    *waiting, name = os.fsencode(file.path).strip(b"/").split(b"/")
+    try:
+        return b"/".join([*_followed(entries, waiting), name])
+    except _NoWayError as error:
+        raise SlotFileError(file.path, str(error)) from error
 
 
 def _make_folders(entries: dict[bytes, Entry], place: bytes) -> None:

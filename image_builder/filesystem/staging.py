@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from image_builder.cache import working_folder
 from image_builder.filesystem.session import SESSION_TOOLS, root_session
 from image_builder.filesystem.source import FolderSource
 
@@ -36,7 +35,7 @@ def readable_tree(runner: Runner, source: Source, near: Path) -> Iterator[tuple[
         yield runner, source.path
         return
     overlaid = source.overlaid
-    with _removed_folder(near) as tree, root_session(runner) as inside:
+    with working_folder(near) as tree, root_session(runner) as inside:
         if isinstance(source, FolderSource):
             inside.run(
                 ["cp", "--archive", "--no-preserve=xattr", "--reflink=auto", f"{source.path.absolute()}/.", tree]
@@ -74,25 +73,6 @@ def readable_tree(runner: Runner, source: Source, near: Path) -> Iterator[tuple[
 
 STAGING_TOOLS = ("cp", "tar", *SESSION_TOOLS)
 """All programs that ``readable_tree`` may need."""
-
-
-def staging_tools(source: Source) -> tuple[str, ...]:
-    """The programs that ``readable_tree`` needs."""
-    if isinstance(source, FolderSource):
-        return ("cp", *SESSION_TOOLS) if source.files else ()
-    return ("tar", *SESSION_TOOLS)
-
-
-@contextmanager
-def _removed_folder(near: Path) -> Iterator[Path]:
-    """An empty folder, 0755, that is gone with everything in it when the block ends, folders that may not be written too."""
-    folder = Path(tempfile.mkdtemp(prefix=".slotboot-", dir=near.absolute()))
-    try:
-        folder.chmod(0o755)
-        yield folder
-    finally:
-        _open_to_us(folder)
-        shutil.rmtree(folder)
 
 
 def _open_to_us(tree: Path) -> None:
