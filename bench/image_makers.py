@@ -95,6 +95,10 @@ _MKFS = {
     ),
     "erofs": ("mkfs.erofs", "--quiet", f"-T{_EPOCH}", f"-U{_UUID}", "-zlz4", "slot", "tree"),
 }
+_MKFS_STATE = (
+    *("mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-L", "STATE", "-U", _UUID),
+    *("-E", f"hash_seed={_UUID},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0", "state", f"{STATE}M"),
+)
 """The options of ``image_builder.filesystem``."""
 _GENIMAGE = f"""
 image esp {{{{
@@ -196,12 +200,7 @@ class Workplace:
 
     def tools(self, filesystem: str) -> Cost:
         """The bare programs, and the copying."""
-        cost = (
-            self._esp()
-            + self._run(_MKFS[filesystem])
-            + self._run(("mkfs.ext4", "-q", "-U", _UUID, "state", f"{STATE}M"))
-        )
-        return cost + self._assembled()
+        return self._esp() + self._run(_MKFS[filesystem]) + self._run(_MKFS_STATE) + self._assembled()
 
     def again(self, filesystem: str, number: int) -> Cost:
         """A build where the first slot is in the cache, and the second one has changed."""
