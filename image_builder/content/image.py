@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bootselect.formats.filesystem import FILE_SYSTEMS, HEAD, filesystem_of
+from bootselect.formats.seal import BLOCK
 from image_builder.definition import values
 from image_builder.filesystem.source import ImageSource
 from image_builder.fingerprint import fingerprint_of_file
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Image:
-    """``path`` is a file system that the selector can mount; ``filesystem`` is the name of its kind."""
+    """``path`` is a file system that the selector can mount; ``filesystem`` is the name of its kind.
+
+    ``block`` is in bytes, 0 where it does not matter.
+    """
 
     kind: ClassVar[str] = "image"
     path: Path
     filesystem: str
+    block: int = 0
 
     @classmethod
     def read(cls, section: Section) -> Image:
         """Its keys of a section [slot.NAME]. What the selector could not mount is a mistake."""
         path = section.parse("source", values.existing_file(section.folder))
-        found = ""
+        found, block = "", 0
         if path is not None:
             try:
                 with path.open("rb") as stream:
@@ -52,16 +57,22 @@ class Image:
                 section.wrong(
                     "source", f"{path} has a journal that must be replayed first; expected one after 'fsck.ext4 -p'"
                 )
-            found = known.name if known else ""
-        return cls(path, found)
+            if known is not None:
+                found, block = known.name, known.block
+        return cls(path, found, block)
 
     def tools(self, slot: Slot) -> Iterable[str]:  # noqa: ARG002
         """None."""
         return ()
 
-    def mistakes(self, slot: Slot) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """None but those of reading the section."""
-        return iter(())
+    def mistakes(self, slot: Slot) -> Iterator[tuple[str, str]]:
+        """What could not be mounted through its seal, beside what reading the section finds."""
+        if slot.verity and 0 < self.block < BLOCK:
+            detail = (
+                f"{self.path} has blocks of {self.block} bytes, and {slot.name}.verity is true, whose blocks have {BLOCK}; expected "
+                f"one made with 'mkfs.ext4 -b {BLOCK}', or {slot.name}.verity = false"
+            )
+            yield "source", detail
 
     def key(self, build: Build, slot: Slot) -> str:  # noqa: ARG002
         """Of what the file system tells about the file, its times of change among it; the content is not read."""

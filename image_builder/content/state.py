@@ -11,7 +11,8 @@ from image_builder.definition.identity import derived_uuid
 from image_builder.definition.model import KEPT, OWNERS, AutoSize
 from image_builder.definition.size import auto_size
 from image_builder.filesystem.compare import require_same
-from image_builder.filesystem.ext4 import write_ext4
+from image_builder.filesystem.ext4 import OWN_INODES, write_ext4
+from image_builder.filesystem.ext4_size import needed_bytes
 from image_builder.filesystem.reading import ext4 as reading
 from image_builder.filesystem.source import FolderSource
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _LEAST = 16 << 20
 """Bytes of an ext4 with nothing in it: the journal takes 4 MiB."""
+_EXTRA = 16
+"""One part in so many for journal and inodes: those take 1/64 and, from 1 GiB on, at most 1/32; what is below has ``_LEAST``."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class State:
         uuid = derived_uuid(build.definition.seed, f"ext4 {partition.label}")
         size = partition.size
         if isinstance(size, AutoSize):
-            size = auto_size(size, 0 if source is None else _LEAST + _bytes_of(source))
+            size = auto_size(size, 0 if source is None else _bytes_of(source))
         write_ext4(
             build.runner,
             source,
@@ -103,6 +106,7 @@ class State:
 
 
 def _bytes_of(source: FolderSource) -> int:
-    """As an upper limit: each file in blocks of its own, an inode, and a share of the tables."""
+    """A little more than enough. What ``needed_bytes`` leaves out are the journal and the inodes for more files."""
     listing = source.listing()
-    return sum(-(-entry.size // 4096) * 4096 + 4096 + 256 for entry in listing.values())
+    needed = needed_bytes(listing, len(listing) + OWN_INODES)
+    return _LEAST + needed + needed // _EXTRA

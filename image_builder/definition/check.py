@@ -8,21 +8,30 @@ from gptlib.table.types import type_guid
 from image_builder.content.empty import Empty
 from image_builder.content.esp import Esp
 from image_builder.content.slot import Slot
+from image_builder.content.state import State
 from image_builder.definition.model import DISTRIBUTION, AutoSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from image_builder.content.content import Content
     from image_builder.definition.model import Definition, PartitionDefinition
     from image_builder.definition.section import Mistakes
 
 
-def check_definition(definition: Definition, mistakes: Mistakes) -> None:
-    """Add all contradictions to ``mistakes``. Parts that have mistakes of their own are not there, and nobody misses them."""
+_MOUNTING = {"tiny", "debian"}
+"""Kinds of slots that mount the state where its section says; those of others have an fstab of their own."""
+
+
+def check_definition(definition: Definition, sections: Iterable[Content], mistakes: Mistakes) -> None:
+    """Add all contradictions to ``mistakes``. ``sections`` are the contents that have one.
+
+    Parts that have mistakes of their own are not there, and nobody misses them.
+    """
     whole = not any(mistakes.below(name) for name in ("boot", "slot", "partition", "image"))
     checks = [*_unique(definition), *(() if mistakes.below("slot") else _sizes(definition))]
     if whole:
-        checks += [*_boot(definition), *_slots(definition)]
+        checks += [*_boot(definition), *_slots(definition), *_states(definition), *_unused(definition, sections)]
     for content in dict.fromkeys((*definition.slots, *(partition.content for partition in definition.partitions))):
         if not mistakes.below("boot") and not (isinstance(content, Slot) and mistakes.below(content.name)):
             checks += content.mistakes(definition)
@@ -110,3 +119,24 @@ def _slots(definition: Definition) -> Iterator[tuple[str, str]]:
                 f"{partition.section}.content",
                 f"is empty, but {bits} would have it booted; expected 0, 0, false",
             )
+
+
+def _states(definition: Definition) -> Iterator[tuple[str, str]]:
+    if not any(slot.system.kind in _MOUNTING for slot in definition.slots):
+        return
+    seen: dict[str, PartitionDefinition] = {}
+    for partition, state in definition.holding(State):
+        other = seen.setdefault(state.mount, partition)
+        if other is not partition:
+            detail = (
+                f"is {state.name!r}, mounted at {state.mount}, where partition {other.label!r} is mounted; expected a section "
+                "[state.NAME] with another mount"
+            )
+            yield f"{partition.section}.content", detail
+
+
+def _unused(definition: Definition, sections: Iterable[Content]) -> Iterator[tuple[str, str]]:
+    used = {partition.content for partition in definition.partitions}
+    for content in sections:
+        if not isinstance(content, Slot) and content not in used:
+            yield content.name, f"is in no partition; expected one with content = {content.name!r}"

@@ -9,6 +9,7 @@ from bootselect.initramfs.config import AUTO, KEXEC, OFF, REQUIRED, SWITCH_ROOT
 from bootselect.policy import DEFAULT_POLICY, POLICIES
 from image_builder.content.kinds import read_contents
 from image_builder.content.slot import Slot
+from image_builder.content.state import State
 from image_builder.definition import values
 from image_builder.definition.check import check_definition
 from image_builder.definition.identity import derived_guid
@@ -81,7 +82,9 @@ def parse_definition(path: Path, fields: dict[str, Any], lines: Mapping[str, int
         lines=mistakes.lines,
     )
     top.finish()
-    check_definition(definition, mistakes)
+    states = [content for content in contents.values() if isinstance(content, State) and content.section]
+    stated = [*([contents["esp"]] if top.has("esp") else []), *states]
+    check_definition(definition, [content for content in stated if not mistakes.below(content.name)], mistakes)
     found = mistakes.all()
     if found:
         raise DefinitionError(*found)

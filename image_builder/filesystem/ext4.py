@@ -21,7 +21,7 @@ COMPRESSIONS = ("none",)
 _SMALLEST = 1 << 20
 """Bytes: mkfs.ext4 makes nothing much smaller."""
 _BYTES_FOR_AN_INODE = 16384
-_OWN_INODES = 11
+OWN_INODES = 11
 """Reserved ones, and lost+found, which is the last of them. What mkfs copies gets the ones behind them, without a gap."""
 _ROOT = 2
 _WASTE = 50
@@ -57,7 +57,7 @@ def write_ext4(
         runner.run([*make, output], env=clock)
         return
     listing = source.listing()
-    inodes = len(listing) + _OWN_INODES
+    inodes = len(listing) + OWN_INODES
     make += ["-N", str(inodes if size is None else max(inodes, size // _BYTES_FOR_AN_INODE))]
     with readable_tree(runner, source, output.parent) as (inside, tree):
 
@@ -132,7 +132,7 @@ def _word(superblock: bytes, offset: int) -> int:
 
 def _corrections(listing: Listing, last: int, epoch: int, *, all_root: bool) -> Iterator[str]:
     """What debugfs has to set: mkfs.ext4 takes times from the source, and gives the root its own mode and owner."""
-    for inode in (_ROOT, *range(_OWN_INODES, last + 1)):
+    for inode in (_ROOT, *range(OWN_INODES, last + 1)):
         for field in ("atime", "ctime", "mtime"):
             yield f"set_inode_field <{inode}> {field} @{epoch}"
         if all_root:

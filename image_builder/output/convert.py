@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gptlib.disk import Disk
-from image_builder.epoch import EPOCH
-from image_builder.output.errors import BadEpochError
+from image_builder.epoch import build_epoch
 from image_builder.output.kinds import output_of
 
 if TYPE_CHECKING:
@@ -21,11 +20,11 @@ def convert_image(
 ) -> dict[str, Path]:
     """Write ``image``, a raw disk with a GPT, into ``folder`` in each of the formats; returns the files by their formats.
 
-    All programs are looked for before anything is written. Raises UnknownOutputError, MissingToolError, gptlib's errors for what
+    All programs are looked for before anything is written. Raises UnknownOutputError, MissingToolError, EpochError, gptlib's errors for what
     is no disk image, and what ``Output.write`` raises: the formats before that one are then there, whole.
     """
     outputs = [output_of(name) for name in dict.fromkeys(formats)]
-    epoch = _epoch(environ)
+    epoch = build_epoch(environ)
     for output in outputs:
         for tool in output.tools:
             runner.tool(tool)
@@ -39,11 +38,3 @@ def convert_image(
 
 def _stem(image: Path) -> str:
     return image.name.removesuffix(".raw").removesuffix(".img")
-
-
-def _epoch(environ: Mapping[str, str]) -> int:
-    """Unix seconds, as https://reproducible-builds.org/specs/source-date-epoch/ has them. Raises BadEpochError."""
-    text = environ.get("SOURCE_DATE_EPOCH", "")
-    if text and not (text.isascii() and text.isdigit()):
-        raise BadEpochError(text)
-    return int(text) if text else EPOCH

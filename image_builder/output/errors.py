@@ -25,11 +25,3 @@ class UnknownOutputError(BuildError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(f"format {name!r} is not known; known are {', '.join(known)}")
         self.name, self.known = name, tuple(known)
-
-
-class BadEpochError(BuildError):
-    """SOURCE_DATE_EPOCH is no number."""
-
-    def __init__(self, value: str) -> None:
-        super().__init__(f"SOURCE_DATE_EPOCH is {value!r}; expected seconds since 1970 in decimal digits")
-        self.value = value

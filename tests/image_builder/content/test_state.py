@@ -9,6 +9,7 @@ import pytest
 from image_builder.cache import Cache
 from image_builder.content.build import Build
 from image_builder.definition.load import parse_definition
+from image_builder.errors import DefinitionError
 from image_builder.progress import SilentProgress
 from tests.support import run_tool
 
@@ -62,3 +63,53 @@ def test_it_begins_with_the_files_of_a_folder(made: Callable[..., Path], tmp_pat
     run_tool("cmp", tmp_path / "seed/lib/data", tmp_path / "read-back")
     assert "lib/data" in run_tool("debugfs", "-R", "stat link", image)
     assert image.stat().st_size % (1 << 20) == 0
+
+
+def test_many_small_files_and_a_large_one_fit_an_automatic_size(made: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "seed").mkdir()
+    for number in range(3000):
+        (tmp_path / f"seed/{number}-{'x' * 200}").write_bytes(b"1")
+    (tmp_path / "seed/large").write_bytes(b"1" * (300 << 20))
+    fields = {"content": "state.data", "size": "auto", "headroom": "0%"}
+    image = made("made", {"data": {"source": "seed", "owners": "root"}}, **fields)
+    run_tool("e2fsck", "-f", "-n", image)
+    assert image.stat().st_size < 400 << 20
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("tiny", True), ("debian", True), ("tree", False)])
+def test_two_states_are_not_mounted_at_one_place(tmp_path: Path, kind: str, refused: bool) -> None:
+    (tmp_path / "tree").mkdir()
+    slot = {"kind": kind, **({"source": "tree"} if kind == "tree" else {})}
+    partitions = [
+        {"label": "A", "type": "coreos-usr", "size": "64M", "content": "slot.base"},
+        {"label": "STATE", "type": "linux-data", "size": "16M", "content": "state"},
+        {"label": "DATA", "type": "linux-data", "size": "16M", "content": "state.data"},
+    ]
+    fields: dict[str, Any] = {
+        "image": {"name": "a"},
+        "slot": {"base": slot},
+        "state": {"data": {}},
+        "partition": partitions,
+    }
+    if not refused:
+        parse_definition(tmp_path / "a.toml", fields)
+        return
+    with pytest.raises(DefinitionError) as caught:
+        parse_definition(tmp_path / "a.toml", fields)
+    assert [mistake.key for mistake in caught.value.mistakes] == ["partition[3].content"]
+    fields["state"]["data"]["mount"] = "/srv"
+    parse_definition(tmp_path / "a.toml", fields)
+
+
+def test_a_section_that_is_in_no_partition_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes").touch()
+    partition = {"label": "DATA", "type": "linux-data", "size": "16M", "content": "state"}
+    fields = {
+        "image": {"name": "a"},
+        "esp": {"files": {"/notes": "notes"}},
+        "state": {"data": {}},
+        "partition": [partition],
+    }
+    with pytest.raises(DefinitionError) as caught:
+        parse_definition(tmp_path / "a.toml", fields)
+    assert [mistake.key for mistake in caught.value.mistakes] == ["esp", "state.data"]

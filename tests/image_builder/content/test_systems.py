@@ -41,8 +41,12 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "text").touch(mode=0o644)
     for argv in (["mkfs.erofs", "slot.img", "tree"], ["mksquashfs", "tree", "squashfs", "-quiet"]):
         subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True)
-    for name, features in (("ext4", "^has_journal"), ("journal", "has_journal")):
-        argv = ["mkfs.ext4", "-q", "-b", "4096", "-O", features, name, "8M"]
+    for name, features, block in (
+        ("ext4", "^has_journal", 4096),
+        ("journal", "has_journal", 4096),
+        ("ext4-1k", "^64bit", 1024),
+    ):
+        argv = ["mkfs.ext4", "-q", "-b", str(block), "-O", features, name, "8M"]
         subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "cut").write_bytes((tmp_path / "ext4").read_bytes()[: 4 << 20])
     # As after a machine that was switched off: the journal holds what the rest of it lacks.
@@ -134,6 +138,7 @@ def test_the_file_system_of_a_finished_image_is_found_in_it(folder: Path, source
         ("image", {"source": "short"}, "slot.base.source: "),
         ("image", {"source": "journal"}, "slot.base.source: "),
         ("image", {"source": "cut"}, "slot.base.source: "),
+        ("image", {"source": "ext4-1k", "verity": True}, "slot.base.source: "),
         ("image", {"source": "tree"}, "slot.base.source: is 'tree'; expected the path of a file, and "),
         (
             "image",

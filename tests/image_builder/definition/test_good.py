@@ -188,7 +188,11 @@ def test_the_defaults_that_the_reference_names_are_those() -> None:
         (EXAMPLES / "reference.toml").read_text(),
         parse_definition(
             Path("bare.toml"),
-            {**BARE, "partition": [{"label": "A", "type": "coreos-usr", "size": "1M"}, *BARE["partition"]]},
+            {
+                **BARE,
+                "state": {},
+                "partition": [{"label": "A", "type": "coreos-usr", "size": "1M"}, *BARE["partition"]],
+            },
         ),
     )
     shown = load_definition(EXAMPLES / "reference.toml")

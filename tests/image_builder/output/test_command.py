@@ -44,8 +44,8 @@ def test_the_epoch_of_the_environment_is_the_time_of_the_file(disk: Path, tmp_pa
 def test_an_epoch_that_is_no_number_is_refused(disk: Path, tmp_path: Path, value: str) -> None:
     result = convert(disk, "-f", "vhd", "-o", tmp_path / "out", env={"SOURCE_DATE_EPOCH": value})
     assert result.exit_code == 1
-    assert result.stderr == (
-        f"image-builder: SOURCE_DATE_EPOCH is {value!r}; expected seconds since 1970 in decimal digits\n"
+    assert result.stderr.startswith(
+        f"image-builder: SOURCE_DATE_EPOCH: is {value!r}; expected whole seconds since 1970 from "
     )
     assert not (tmp_path / "out").exists()
 
