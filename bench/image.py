@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bench.image_makers import FILESYSTEMS, MIB, PEERS, Cost, Workplace
+from bench.image_makers import FILESYSTEMS, MIB, PEERS, Workplace
 from bench.options import wants_json
 from image_builder.cache import cache_root
 from image_builder.errors import BuildError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.image_makers import Make
+    from bench.measured import Cost
 
 ROUNDS = 3
 WALL, CPU, AGAIN = 1.15, 1.2, 0.3

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from bench.installed import install
+from bench.measured import Cost, measured
 from image_builder.cache import cache_root, publish_file
 from image_builder.disk.sparse import copy_into
 from image_builder.run import SystemRunner
@@ -132,32 +133,6 @@ _REPART = (
 """Its ESP is finished: of FAT it can only make one that the kernel can mount. Of squashfs it makes gzip only, of erofs none."""
 
 
-_MEASURE = """
-import os, sys, time
-begin = time.monotonic()
-process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
-_, status, usage = os.wait4(process, 0)
-print()
-print(time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
-sys.exit(os.waitstatus_to_exitcode(status) != 0)
-"""
-"""A small process: what a program is started by counts as its memory at least."""
-
-
-class Cost(NamedTuple):
-    """Seconds, those of all processors, and bytes of the largest process."""
-
-    wall: float
-    cpu: float
-    memory: int
-
-    def __add__(self, other: object) -> Cost:
-        """One after the other."""
-        if not isinstance(other, Cost):
-            return NotImplemented
-        return Cost(self.wall + other.wall, self.cpu + other.cpu, max(self.memory, other.memory))
-
-
 Make: TypeAlias = Callable[[int], Cost]
 """Makes the image anew; the number is that of the round."""
 
@@ -259,18 +234,7 @@ class Workplace:
     def _run(self, argv: Sequence[str], **environment: str) -> Cost:
         words = [self._tools.tool(argv[0]), *argv[1:]]
         fixed = {"SOURCE_DATE_EPOCH": _EPOCH, "MTOOLS_SKIP_CHECK": "1", "TZ": "UTC", "LC_ALL": "C"}
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _MEASURE, *words],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env={**os.environ, **fixed, **environment},
-        )
-        if done.returncode:
-            raise SystemExit(f"bench: {words[0]} failed:\n{done.stdout}{done.stderr}")
-        wall, cpu, memory = done.stdout.splitlines()[-1].split()
-        return Cost(float(wall), float(cpu), int(memory))
+        return measured(words, self.folder, {**fixed, **environment})
 
     def _timed(self, work: Callable[[], object]) -> Cost:
         begin, cpu = time.monotonic(), time.process_time()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import disk, harness, image
+from bench import disk, harness, image, update
 from bench.harness import BESIDE, WORKERS, Row, Warm, in_the_way
-from bench.image_makers import FILESYSTEMS, MIB, Cost
+from bench.image_makers import FILESYSTEMS, MIB
+from bench.measured import Cost
+from bench.update_clients import DELTA, FULL, PROGRAMS, Installed
+from bench.update_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,3 +101,55 @@ def test_an_image_is_held_against_the_tools_and_every_peer_that_knows_the_file_s
         ("time of a whole build, one slot changed", 0.25, True),
         ("time of genimage", 0.28, True),
     ]
+
+
+def clients(**others: int) -> dict[str, Callable[[], Installed]]:
+    """Who installs, with costs that are known; those of the first round, which fills caches, are beyond all measure."""
+    costs = {
+        PROGRAMS: [Installed(Cost(wall, 0.7, 10 * MIB), 100, 1) for wall in (99.0, 0.8, 1.0, 0.9)],
+        FULL: [
+            Installed(Cost(wall, 1.0, memory * MIB), 101, 17, 0.2) for wall, memory in ((99.0, 60),) + ((1.0, 60),) * 3
+        ],
+        DELTA: [Installed(Cost(0.5, 0.6, 65 * MIB), 6, 4, 0.2)],
+        **{name: [Installed(Cost(0.5, 0.6, MIB), fetched, 9)] for name, fetched in others.items()},
+    }
+    return {name: iter(found).__next__ for name, found in costs.items()}
+
+
+def test_an_update_is_held_against_the_programs_and_every_peer() -> None:
+    rows = update.measure(clients(casync=20, zchunk=5), rounds=3)
+    assert [(row.client, row.wall, row.fetched) for row in rows] == [
+        (PROGRAMS, 0.9, 100), (FULL, 1.0, 101), (DELTA, 0.5, 6), ("casync", 0.5, 20), ("zchunk", 0.5, 5),
+    ]  # fmt: skip
+    assert [(goal.what, round(goal.value, 2), goal.met) for goal in update.targets(rows)] == [
+        (f"speed of {PROGRAMS}", 0.9, False),
+        ("MiB of memory", 65.0, False),
+        ("bytes of casync", 0.3, True),
+        ("bytes of zchunk", 1.2, False),
+    ]
+
+
+def test_where_there_are_no_peers_there_is_nothing_to_hold_against() -> None:
+    goals = update.targets(update.measure(clients(), rounds=3))
+    assert [goal.what for goal in goals] == [f"speed of {PROGRAMS}", "MiB of memory"]
+
+
+def test_the_server_of_the_measurement_sends_what_is_asked_for_and_counts_it(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40
+    (tmp_path / "file").write_bytes(content)
+    with serving(tmp_path) as (url, counter):
+
+        def curl(*words: str) -> bytes:
+            argv = ["curl", "-sS", "--noproxy", "*", *words, f"{url}/file"]
+            return subprocess.run(argv, check=True, capture_output=True).stdout
+
+        assert curl() == content
+        assert (counter.bytes, counter.requests) == (len(content), 1)
+        assert curl("-r", "100-199") == content[100:200]
+        assert (counter.bytes, counter.requests) == (len(content) + 100, 2)
+        several = curl("-r", "0-9,256-299")
+        assert content[:10] in several
+        assert content[256:300] in several
+        counter.reset()
+        assert curl("-f", "-o", "/dev/null", "-r", "10000-20000") == b""
+        assert (counter.bytes, counter.requests) == (len(content) - 10000, 1)

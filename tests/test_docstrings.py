@@ -85,6 +85,6 @@ def test_every_public_module_and_name_is_in_the_reference(tmp_path: Path) -> Non
         assert f'id="{name}"' in page, name
     # With the methods of the classes.
     assert 'id="Disk.write"' in page
-    for module in ("bootselect/verbs", "bootselect/policy", "image_builder/api", "update_agent/install"):
+    for module in ("bootselect/verbs", "bootselect/policy", "image_builder/api", "update_agent/slot/install"):
         assert (tmp_path / f"{module}.html").is_file()
     assert not (tmp_path / "bootselect/cli.html").exists()

@@ -47,25 +47,80 @@ TOO_EXPENSIVE = {
 REACHED_BY = {
     r"\w+\.cli": set(),
     r"bootselect\.initramfs": {"image_builder", "bootselect.integration"},
+    # What signs is not on a machine.
+    r"update_agent\.publish": {"update_agent.cli"},
 }
 """Subpackages (or modules) that nothing outside imports, and who may all the same."""
+IMPORTERS = {
+    "http.client": {"update_agent.transport"},
+    "urllib3": {"update_agent.lock"},
+    "tuf": {"update_agent.repository", "update_agent.publish"},
+    "securesystemslib": {"update_agent.publish"},
+    "cryptography": {"update_agent.publish"},
+    "dbus_fast": {"update_agent.agent"},
+    "prometheus_client": {"update_agent.agent"},
+}
+"""Libraries that few rooms know, and these rooms."""
 ENTRY_POINTS = {"update_agent.entry": "update_agent.cli"}
 """Modules whose whole purpose is to start a command line."""
 LAYERS = {
     "update_agent": (
         "errors",
+        "config",
+        "state",
+        "manual",
         "stop",
-        "mounting",
-        "medium",
-        "slot_writer",
-        "open_slot",
+        "transport.errors",
+        "transport.source",
+        "transport.file",
+        "transport.pace",
+        "transport.address",
+        "transport.trust",
+        "transport.connection",
+        "transport.answer",
+        "transport.http",
+        "transport.retry",
+        "transport.network",
+        "transport.mounting",
+        "transport.medium",
+        "repository",
+        "payload",
+        "publish",
+        "offer",
         "boot_chain",
-        "install",
+        "slot.errors",
+        "slot.writer",
+        "slot.open",
+        "slot.install",
+        "slot.journal",
+        "slot.old",
+        "slot.stream",
+        "slot.disarm",
+        "lock.errors",
+        "lock.coordinator",
+        "lock.semaphore",
+        "lock.keys",
+        "lock.wire",
+        "lock.answers",
+        "lock.tls",
+        "lock.etcd",
+        "lock.repeat",
+        "lock.records",
+        "lock.group",
+        "lock.queue",
+        "lock.fleetlock",
+        "lock.metrics",
+        "lock.serving",
+        "lock.open",
+        "reboot.errors",
+        "reboot.strategy",
+        "reboot",
+        "agent",
         "cli",
         "entry",
     ),
 }
-"""Modules of a package from the bottom up: each imports only those before it."""
+"""Modules of a package from the bottom up: each imports only those before it. A room stands for all its modules."""
 _MODEL = "definition.model"
 ROOMS = {
     "cache": {"distribution.sources"},
@@ -120,8 +175,7 @@ def forbidden(module: str, imported: str) -> bool:
 def layer(module: str) -> int | None:
     """The height of a module in its package, where that has layers."""
     package, _, rest = module.partition(".")
-    layers, name = LAYERS.get(package, ()), rest.partition(".")[0]
-    return layers.index(name) if name in layers else None
+    return next((height for height, name in enumerate(LAYERS.get(package, ())) if is_in(rest, name)), None)
 
 
 def above(module: str, imported: str) -> bool:
@@ -141,34 +195,68 @@ def test_dependencies_point_one_way(package: str) -> None:
         wrong = {name.partition(".")[0] for name in imported} & ours - MAY_IMPORT[package] - {package}
         wrong |= {name for name in imported if forbidden(module, name) or above(module, name)}
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
-        if package in LAYERS and module != package:
-            assert module.split(".")[1] in LAYERS[package], f"in which layer is {module}?"
+        if package in LAYERS and path.name != "__init__.py":
+            assert layer(module) is not None, f"in which layer is {module}?"
 
 
 @pytest.mark.parametrize(
     ("module", "source", "wrong"),
     [
-        ("update_agent.install", "from bootselect.cli.options import TEXT", True),
-        ("update_agent.install", "from bootselect import cli", True),
-        ("update_agent.install", "import bootselect.cli.main", True),
-        ("update_agent.install", "def f():\n    from bootselect.initramfs import selector", True),
+        ("update_agent.slot.install", "from bootselect.cli.options import TEXT", True),
+        ("update_agent.slot.install", "from bootselect import cli", True),
+        ("update_agent.slot.install", "import bootselect.cli.main", True),
+        ("update_agent.slot.install", "def f():\n    from bootselect.initramfs import selector", True),
         ("bootselect.cli.watchdog", "from bootselect.initramfs.watchdog import stop_watchdog", True),
         ("bootselect.slot_disk", "from bootselect.cli import options", True),
         ("image_builder.api", "import image_builder.cli.main", True),
         ("qemu_tests.plugin", "from bootselect.initramfs.config import OFF", True),
-        ("update_agent.medium", "from update_agent.install import install", True),
+        ("update_agent.transport.medium", "from update_agent.slot.install import install", True),
         ("update_agent.errors", "from update_agent import cli", True),
+        ("update_agent.payload.delta", "from update_agent.slot.writer import SlotWriter", True),
+        ("update_agent.transport.http", "from update_agent.payload.index import Index", True),
+        ("update_agent.payload.pipeline", "from update_agent.slot.writer import SlotWriter", True),
+        ("update_agent.slot.stream", "from update_agent.payload.pipeline import transfer", False),
+        ("update_agent.config.files", "from update_agent.state.store import Store", True),
+        ("update_agent.state.facts", "from update_agent.cli.config import config", True),
+        ("update_agent.repository.client", "from update_agent.publish.keys import Keyring", True),
+        ("update_agent.install", "from update_agent import publish", True),
+        ("update_agent.state.store", "from update_agent.agent.view import View", True),
+        ("update_agent.cli.update_engine_client", "from update_agent.agent.bus_client import BusClient", False),
+        ("update_agent.publish.check", "from update_agent.repository.client import Client", False),
+        ("update_agent.cli", "from update_agent.publish.publisher import Publisher", False),
         ("bootselect.cli.next", "from bootselect.cli.options import TYPE", False),
         ("bootselect.initramfs.selector", "from bootselect.initramfs.log import Log", False),
         ("bootselect.integration.stage", "from bootselect.initramfs.config import OFF", False),
         ("image_builder.definition.load", "from bootselect.initramfs.config import OFF", False),
-        ("update_agent.entry", "from update_agent.cli import main", False),
+        ("update_agent.lock.queue", "from update_agent.agent.tick import tick", True),
+        ("update_agent.lock.semaphore", "from update_agent.lock.etcd import Etcd", True),
         ("update_agent.cli", "from bootselect.click_support import say", False),
-        ("update_agent.install", "from update_agent.medium import Update", False),
+        ("update_agent.slot.install", "from update_agent.transport.medium import Update", False),
+        ("update_agent.entry", "from update_agent.cli.main import main", False),
+        ("update_agent.cli.main", "from bootselect.click_support import say", False),
     ],
 )
 def test_what_goes_across_subpackages_is_seen(module: str, source: str, wrong: bool) -> None:
     assert any(forbidden(module, name) or above(module, name) for name in imports_in(source)) == wrong
+
+
+@pytest.mark.parametrize("library", IMPORTERS)
+def test_few_rooms_know_the_libraries_that_verify_and_sign(library: str) -> None:
+    files = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
+    knowing = {
+        module_name(path) for path in files if any(is_in(name, library) for name in imports_in(path.read_text()))
+    }
+    assert knowing
+    assert not {module for module in knowing if not any(is_in(module, room) for room in IMPORTERS[library])}
+
+
+def test_the_machine_loads_nothing_that_signs() -> None:
+    program = (
+        "import sys, json, update_agent.repository.repository, update_agent.repository.fetcher; "
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True)
+    assert not {name for name in json.loads(out.stdout) if is_in(name, "update_agent.publish")}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -283,7 +371,23 @@ def test_a_watchdog_costs_nothing_where_it_is_off_and_its_registers_nothing_wher
     assert "bootselect.i6300esb" not in loaded_by("bootselect.watchdog")
 
 
-@pytest.mark.parametrize("module", ["update_agent.install", "update_agent.medium", "bootselect.slot_disk"])
+@pytest.mark.parametrize(
+    "module", ["update_agent.slot.install", "update_agent.transport.medium", "bootselect.slot_disk"]
+)
 def test_a_library_loads_no_command_line_and_nothing_of_the_initramfs(module: str) -> None:
     loaded = loaded_by(module)
     assert not {name for name in loaded if is_in(name, "bootselect.initramfs") or ".cli" in name or name == "click"}
+
+
+def test_media_are_installed_without_the_libraries_of_a_repository() -> None:
+    """A tiny slot has those of the boot path and click."""
+    extras = ("tuf", "securesystemslib", "backports", "yaml", "dbus_fast", "prometheus_client", "cryptography", "rich")
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({extras!r}))\n"
+        "import update_agent.cli.main, update_agent.agent.bringing, update_agent.agent.here, update_agent.agent.cancelling\n"
+        "from update_agent.config.files import read_configuration\n"
+        "from pathlib import Path\n"
+        "print(read_configuration(Path('/nowhere'), {}).settings.group)"
+    )
+    out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    assert out == "stable\n"

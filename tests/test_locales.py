@@ -20,7 +20,7 @@ LABEL = "Größe €"
 PROGRAMS = {
     "gptctl": "gptlib.cli.main",
     "bootselect": "bootselect.cli.main",
-    "updatectl": "update_agent.cli",
+    "updatectl": "update_agent.cli.main",
     "image-builder": "image_builder.cli.main",
 }
 BARE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -23,7 +23,7 @@ from qemu_tests.suites.test_own_system import DEFINITION
 from tests.documentation import ROOT, blocks, table
 from update_agent.boot_chain import BootChain
 from update_agent.errors import KernelMismatchError
-from update_agent.medium import Update
+from update_agent.transport.medium import Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable

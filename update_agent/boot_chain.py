@@ -11,7 +11,7 @@ from bootselect.formats.slot_files import HANDED_OVER
 from update_agent.errors import KernelMismatchError
 
 if TYPE_CHECKING:
-    from update_agent.medium import Update
+    from update_agent.offer import Offer
 
 _CMDLINE = Path("/proc/cmdline")
 
@@ -29,7 +29,7 @@ class BootChain:
         words = _CMDLINE.read_text(encoding="utf-8", errors="replace").split()
         return cls(os.uname().release, any(word.startswith(HANDED_OVER) for word in words))
 
-    def require(self, update: Update) -> None:
+    def require(self, update: Offer) -> None:
         """Raise KernelMismatchError for a slot that this chain could boot, but not run.
 
         A slot without modules is taken: its kernel may have all that it needs built in. So is one that does not say.

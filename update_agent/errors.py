@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from gptlib.table.guid import Guid
+
 
 class UpdateError(Exception):
-    """Base of everything that the update agent raises on purpose."""
+    """Base of everything that the update agent raises on purpose.
+
+    ``refusal``: it speaks against this version on this machine, and will not pass by itself.
+    """
+
+    refusal: ClassVar[bool] = False
 
 
 class MediumError(UpdateError):
     """The update medium cannot be read, or what it says of itself cannot be. Nothing was written."""
+
+    refusal = True
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path}: no usable update: {problem}")
@@ -18,6 +30,8 @@ class MediumError(UpdateError):
 class TooLargeError(UpdateError):
     """The slot image is larger than the slot. Nothing was written."""
 
+    refusal = True
+
     def __init__(self, path: str, size: int, label: str, capacity: int) -> None:
         super().__init__(
             f"{path}: the slot image has {size} bytes but slot {label} has only {capacity}; build a smaller image, or disks "
@@ -26,15 +40,29 @@ class TooLargeError(UpdateError):
         self.path, self.size, self.capacity = path, size, capacity
 
 
+class SlotTypeError(UpdateError):
+    """The update is for slots of another type than those of this machine. Nothing was written."""
+
+    refusal = True
+
+    def __init__(self, path: str, found: Guid, expected: Guid) -> None:
+        super().__init__(
+            f"{path}: it is for slots of the type {found}, and this machine boots from {expected}; build it for this machine's image"
+        )
+        self.path, self.found, self.expected = path, found, expected
+
+
 class KernelMismatchError(UpdateError):
     """The boot chain of this machine could boot the slot, but not run it. Nothing was written."""
+
+    refusal = True
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(
             f"{path}: {problem}; build the update from the definition that this machine's image is of, or bring the new boot "
             "chain first"
         )
-        self.path = path
+        self.path, self.problem = path, problem
 
 
 class SlotBusyError(UpdateError):

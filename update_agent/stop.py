@@ -1,7 +1,7 @@
 """What an installation does when it is told to stop: it says in one line what holds, and is gone.
 
 Nothing has to be cleaned up: mounts, loop devices and locks are held by open files alone and end with the process, however it
-ends (see ``update_agent.medium``). Only the short moments in which the table changes are not interrupted.
+ends (see ``update_agent.transport.medium``). Only the short moments in which the table changes are not interrupted.
 """
 
 from __future__ import annotations

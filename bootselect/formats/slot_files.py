@@ -8,5 +8,7 @@ HANDED_OVER = "bootselect.chosen="
 """What the selector appends to the command line of a slot's own kernel, before the UUID of the slot's partition."""
 OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 """os-release(5): the first that there is counts."""
+VERSION_FIELDS = ("IMAGE_VERSION", "VERSION", "VERSION_ID")
+"""Fields of os-release(5), the most specific first. The others stay the same from one image to the next."""
 INIT = ("sbin/init", "usr/sbin/init", "usr/lib/systemd/systemd")
 """What may be started as PID 1: one of them has to be there."""

@@ -6,7 +6,7 @@ import os
 
 from bootselect.errors import BootselectError
 from bootselect.formats.filesystem import FILE_SYSTEMS, HEAD, LARGEST_SECTOR, filesystem_of
-from bootselect.formats.slot_files import INIT, OS_RELEASE
+from bootselect.formats.slot_files import INIT, OS_RELEASE, VERSION_FIELDS
 from bootselect.initramfs.config import AUTO
 from bootselect.initramfs.files import read_from_slot, read_text
 from gptlib._record import Record
@@ -33,10 +33,6 @@ class System(Record):
     """What a mounted slot says of itself: ``version`` is that of the image, else that of the operating system in it."""
 
     version: str
-
-
-_VERSIONS = ("IMAGE_VERSION", "VERSION", "VERSION_ID")
-"""Fields of os-release(5), the most specific first. The others stay the same from one image to the next."""
 
 
 def mount_slot(
@@ -117,7 +113,7 @@ def check_system(root: str) -> System:
     if not any(os.path.lexists(f"{root}/{name}") for name in INIT):
         raise UnusableSlotError("it has no init: nothing could be started from it")
     fields = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in release.splitlines())}
-    return System(next((fields[name] for name in _VERSIONS if fields.get(name)), "unknown"))
+    return System(next((fields[name] for name in VERSION_FIELDS if fields.get(name)), "unknown"))
 
 
 def _text(path: str) -> str:

@@ -79,10 +79,12 @@ class PlaceError(BootselectError):
 def programs_of(root: Path) -> Programs:
     """The programs that the files are made for: this interpreter, or with another root the one that is usual there."""
     python = Path(sys.executable) if os.path.realpath(root) == "/" else Path(Programs.python)
-    for folder in (str(python.parent), *_PROGRAM_FOLDERS):
-        if os.path.lexists(_below(root, f"{folder}/bootselect")):
-            return Programs(str(python), f"{folder}/bootselect")
-    return Programs(str(python))
+    found = {}
+    for name in ("bootselect", "updatectl"):
+        for folder in (str(python.parent), *_PROGRAM_FOLDERS):
+            if name not in found and os.path.lexists(_below(root, f"{folder}/{name}")):
+                found[name] = f"{folder}/{name}"
+    return Programs(str(python), **found)
 
 
 def look(tool: Tool, root: Path, programs: Programs) -> list[Found]:
@@ -97,9 +99,10 @@ def integrate(tools: Iterable[Tool], root: Path, programs: Programs) -> list[Fou
     NoProgramError, PlaceError and OutsideError.
     """
     found = [one for tool in tools for one in look(tool, root, programs)]
-    program = _below(root, programs.bootselect)
-    if any(one.place.starts_command for one in found) and not os.path.lexists(program):
-        raise NoProgramError(program)
+    for command in sorted({one.place.command for one in found} - {""}):
+        program = _below(root, getattr(programs, command))
+        if not os.path.lexists(program):
+            raise NoProgramError(program)
     changed = [one.path for one in found if one.state is State.CHANGED]
     if changed:
         raise ChangedError(changed)
@@ -169,7 +172,7 @@ def _file_state(place: Place, path: Path, programs: Programs) -> State:
     content = path.read_bytes().decode("utf-8", "replace")
     if content == place.content(programs):
         return State.CURRENT
-    if is_stamped(content):
+    if is_stamped(content, place.tool):
         return State.OUTDATED
     return State.PACKAGED if content == place.text else State.CHANGED
 

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _PYTHON = "/usr/bin/python3 -m "
-_PROGRAM = "ExecStart=/usr/bin/bootselect"
-_STAMP = (
-    "# Put here by bootselect integrate, which replaces and removes it while this is the SHA-256 of what is above: "
-)
+_PROGRAMS = {name: f"ExecStart=/usr/bin/{name}" for name in ("bootselect", "updatectl")}
+_STAMP = "Put here by {by} integrate, which replaces and removes it while this is the SHA-256 of what is above: "
 _UNIT_LINKS = {"WantedBy": "wants", "RequiredBy": "requires"}
 
 
@@ -26,7 +24,8 @@ class Tool:
     """A tool that is extended by files in its folders.
 
     ``source`` lies in this package, ``target`` below the root of a system; a package of the distribution has the same files
-    in ``packaged``. ``then`` is what a person does next. ``own_folders``: made for us alone, and removed when empty.
+    in ``packaged``. ``then`` is what a person does next. ``own_folders``: made for us alone, and removed when empty. ``home``: the
+    folder that ``source`` lies in. ``comment``: what stands before and behind a comment there.
     """
 
     name: str
@@ -35,6 +34,15 @@ class Tool:
     packaged: str
     then: str
     own_folders: tuple[str, ...] = ()
+    home: Path | None = None
+    comment: tuple[str, str] = ("# ", "")
+    by: str = "bootselect"
+    """The command that puts it there."""
+
+    @property
+    def stamp(self) -> str:
+        """What stands before the digest in the last line."""
+        return self.comment[0] + _STAMP.format(by=self.by)
 
 
 TOOLS = {
@@ -73,6 +81,7 @@ class Programs:
 
     python: str = "/usr/bin/python3"
     bootselect: str = "/usr/bin/bootselect"
+    updatectl: str = "/usr/bin/updatectl"
 
 
 @dataclass(frozen=True)
@@ -91,20 +100,21 @@ class Place:
         return 0o755 if self.text.startswith("#!") else 0o644
 
     @property
-    def starts_command(self) -> bool:
-        """Whether this is a unit, which starts ``bootselect``."""
-        return _PROGRAM in self.text
+    def command(self) -> str:
+        """The name of the command of ours that this starts, where it is a unit; else empty."""
+        return next((name for name, start in _PROGRAMS.items() if start in self.text), "")
 
     def content(self, programs: Programs) -> str:
         """What is written: the text with the programs of this system, and the stamp by which it is known to be unchanged."""
         text = self.text.replace(_PYTHON, f"{shlex.quote(programs.python)} -m ")
-        text = text.replace(_PROGRAM, f"ExecStart={_unit_word(programs.bootselect)}")
-        return f"{text}{_STAMP}{_digest(text)}\n"
+        for name, start in _PROGRAMS.items():
+            text = text.replace(start, f"ExecStart={_unit_word(getattr(programs, name))}")
+        return f"{text}{self.tool.stamp}{_digest(text)}{self.tool.comment[1]}\n"
 
 
 def places(tool: Tool) -> Iterator[Place]:
     """All that the tool needs: its files and, for units, the links by which systemd starts them."""
-    source = _HERE / tool.source
+    source = (tool.home or _HERE) / tool.source
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         name, text = file.relative_to(source).as_posix(), file.read_text(encoding="utf-8")
         unit = PurePosixPath(tool.target, name)
@@ -114,10 +124,10 @@ def places(tool: Tool) -> Iterator[Place]:
             yield Place(tool, PurePosixPath(tool.target, link), PurePosixPath(tool.packaged, name), link=f"/{unit}")
 
 
-def is_stamped(content: str) -> bool:
+def is_stamped(content: str, tool: Tool) -> bool:
     """Whether this was put there by us, whichever version, and nobody has changed it since."""
-    text, stamp, digest = content.rpartition(_STAMP)
-    return bool(stamp) and digest == f"{_digest(text)}\n"
+    text, stamp, digest = content.rpartition(tool.stamp)
+    return bool(stamp) and digest == f"{_digest(text)}{tool.comment[1]}\n"
 
 
 def _unit_links(text: str) -> Iterator[tuple[str, str]]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootselect.initramfs.config import AUTO, KEXEC, OFF, REQUIRED, SWITCH_ROOT
 from bootselect.policy import DEFAULT_POLICY, POLICIES
+from bootselect.toml_lines import lines_of_keys
 from image_builder.content.kinds import read_contents
 from image_builder.content.slot import Slot
 from image_builder.content.state import State
 from image_builder.definition import values
 from image_builder.definition.check import check_definition
 from image_builder.definition.identity import derived_guid
-from image_builder.definition.lines import lines_of_keys
 from image_builder.definition.model import (
     ACTIONS,
     ADD,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from image_builder.definition.lines import line_of
+from bootselect.toml_lines import line_of
 from image_builder.errors import Mistake
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from image_builder.definition.lines import line_of
+from bootselect.toml_lines import line_of
 from image_builder.definition.values import show
 from image_builder.errors import Mistake
 
@@ -31,7 +31,7 @@ class Mistakes:
     """What is wrong in one definition, in the order of its lines."""
 
     def __init__(self, path: Path, lines: dict[str, int]) -> None:
-        """``lines`` are those of the keys (``image_builder.definition.lines``)."""
+        """``lines`` are those of the keys (``bootselect.toml_lines``)."""
         self.path, self.lines = path, lines
         self._found: dict[tuple[str, str], Mistake] = {}
         self._meant: set[str] = set()

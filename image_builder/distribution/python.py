@@ -48,19 +48,36 @@ class _Recipe:
     ours: tuple[str, ...]
     """Packages of ours."""
     entries: tuple[str, ...]
-    """Modules to start from; none: all of ``ours``."""
+    """Modules to start from."""
     third_party: tuple[str, ...]
     level: int
     """Optimization: 2 drops docstrings, which the command lines need for their help."""
     without: tuple[str, ...] = ()
     """Modules that ours can do without, as ``import_closure`` takes them."""
+    whole: tuple[str, ...] = ()
+    """Packages of ours that are there with everything in them, and so are the minimal standard library and ``third_party``."""
     bundle: tuple[str, ...] = ()
     """Modules that are put into one file, with what they import; its importer stands at the place of the first of ``ours``."""
 
 
-_BOOT = _Recipe("boot", PACKAGES, ENTRY_POINTS, (), OPTIMIZATION, KEXEC, EVERY_BOOT)
+_BOOT = _Recipe("boot", PACKAGES, ENTRY_POINTS, (), OPTIMIZATION, KEXEC, bundle=EVERY_BOOT)
 _BOOT_KEXEC = replace(_BOOT, name="boot-kexec", without=())
-_SLOT = _Recipe("slot", ("bootselect", "gptlib", "update_agent"), (), ("click", "construct", "crcmod"), 0)
+_SLOT = _Recipe(
+    "slot",
+    (*PACKAGES, "update_agent"),
+    ("update_agent.entry",),
+    ("click", "construct", "crcmod"),
+    0,
+    # Debian 12 has neither tuf 7 nor zstd's module: the slot installs from media, and says so where it is asked for more.
+    without=(
+        "update_agent.agent.online",
+        "update_agent.publish",
+        "update_agent.agent.metrics",
+        "update_agent.cli.bars",
+        "yaml",
+    ),
+    whole=PACKAGES,
+)
 
 
 def boot_python(runner: Runner, packages: TargetPackages, cache: Cache | Path, *, kexec: bool = True) -> PythonTree:
@@ -73,7 +90,7 @@ def boot_python(runner: Runner, packages: TargetPackages, cache: Cache | Path, *
 
 
 def slot_python(runner: Runner, packages: TargetPackages, cache: Cache | Path) -> PythonTree:
-    """For a slot: our packages for machines, click, construct, crcmod and the minimal standard library, each whole.
+    """For a slot: bootselect, gptlib, click, construct, crcmod and the minimal standard library, each whole, and ``updatectl`` for media.
 
     What else they import comes along. Errors as ``boot_python``.
     """
@@ -132,12 +149,13 @@ def _modules(
     """The names of the modules that are loaded, and all files that go into the folder of modules."""
     foreign = _foreign(interpreter)
     files: dict[str, Path] = {}
-    if not recipe.entries:
+    if recipe.whole:
         files = _files_below(minimal / interpreter.standard_library.relative_to(interpreter.root), "*.py")
         for package in recipe.third_party:
             files |= {f"{package}/{name}": file for name, file in _files_below(foreign / package, "*").items()}
-        files |= _files_below(ours, "*")
-    entries = recipe.entries or tuple(sorted(_module_name(name) for name in _files_below(ours, "*.py")))
+        files |= {name: file for name, file in _files_below(ours, "*").items() if name.startswith(_below(recipe.whole))}
+    whole = sorted(_module_name(name) for name in _files_below(ours, "*.py") if name.startswith(_below(recipe.whole)))
+    entries = (*recipe.entries, *(whole if recipe.whole else ()))
     closure = import_closure(
         interpreter,
         entries,
@@ -169,6 +187,10 @@ def _files_below(folder: Path, pattern: str) -> dict[str, Path]:
     if not found:
         raise PackageContentError(folder, "there are no modules here")
     return found
+
+
+def _below(packages: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{name}/" for name in packages)
 
 
 def _module_name(path: str) -> str:

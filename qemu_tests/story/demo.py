@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from qemu_tests.story.stage import Stage
 from qemu_tests.story.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qemu_tests.harness.hardware import DirectKernel
     from qemu_tests.story.timeline import Moment
@@ -96,14 +97,18 @@ class Narrator:
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="All three ways in which an update can be broken.")
+@click.option("--update", is_flag=True, help="In its place: a Debian that updates itself from a web server.")
 @click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Folder, made anew.")
-def main(output: Path, *, everything: bool) -> None:
+def main(output: Path, *, everything: bool, update: bool) -> None:
     """Build an A/B disk image, boot it under UEFI, update it, break an update, cut the power, destroy a table.
 
     After every step Debian's cgpt and sgdisk and our own reader judge the disk and must agree.
     """
     try:
-        play(output, everything=everything)
+        if update:
+            play_update(output)
+        else:
+            play(output, everything=everything)
     except (BuildError, LabError) as error:
         sys.exit(f"demo: {error}")
 
@@ -118,24 +123,53 @@ def play(output: Path, *, everything: bool) -> None:
     built = output / "built"
     click.echo(f"Building version 1 as a disk image, version 2 as an update, and broken updates, in {built}")
     materials = build_materials(DEFINITION, built, progress_for(sys.stdout))
+    with _told(output, "The life of an A/B disk") as (lab, timeline):
+        updated = _acts_of_all(lab, materials, timeline, everything=everything)
+    _tell_where(output, materials.image, updated, time.monotonic() - began)
+
+
+def play_update(output: Path) -> None:
+    """The story of a machine that updates itself, in ``output``, as ``play``."""
+    from qemu_tests.story.network import scenes as network
+    from qemu_tests.story.network.pipeline import Pipeline
+    from qemu_tests.story.network.system import agent_tarball
+    from qemu_tests.story.network.web import Web
+
+    began = time.monotonic()
+    empty_folder(output)
+    built = output / "built"
+    click.echo("Making a Debian with systemd, a kernel and the agent; that takes some minutes, once")
+    tarball = agent_tarball()
+    (built / "repository").mkdir(parents=True)
+    with Web(built / "repository") as web:
+        click.echo(f"Building version 1.0 as a disk image, in {built}; the repository is {web.url} for the guest")
+        pipeline = Pipeline(built.resolve(), web)
+        image = pipeline.begin(tarball)
+        with (
+            _told(output, "A machine that updates itself") as (lab, timeline),
+            lab.machine("network-update", image, hardware=network.HARDWARE) as machine,
+        ):
+            network.update_itself(Stage(machine, timeline), pipeline)
+            updated = machine.disk.export(machine.folder / "updated.raw")
+    _tell_where(output, image, updated, time.monotonic() - began)
+
+
+@contextmanager
+def _told(output: Path, title: str) -> Iterator[tuple[Lab, Timeline]]:
+    """A lab, and a time line that is told while it happens; the report is written however it ends."""
     lab = Lab.open(output / "machines", output / "logs")
     accelerator = f"{lab.accelerator.name}: {lab.accelerator.reason}"
     click.echo(f"\nBooting with {accelerator}")
     click.echo("P/T/S: priority, tries, successful, as cgpt, sgdisk and gptlib read them from the disk\n")
-    narrator, recorder = (
-        Narrator(output / "timeline.txt"),
-        Recorder("The life of an A/B disk", [f"booted with {accelerator}"]),
-    )
-    timeline = Timeline(_both(narrator.tell, report_to(recorder)))
+    narrator, recorder = Narrator(output / "timeline.txt"), Recorder(title, [f"booted with {accelerator}"])
     page = output / REPORT
     try:
-        updated = _acts_of_all(RecordedLab.over(lab, recorder), materials, timeline, everything=everything)
+        yield RecordedLab.over(lab, recorder), Timeline(_both(narrator.tell, report_to(recorder)))
     except BaseException:
         write_report(recorder.run(), page)
         click.echo(f"\nIt did not go as promised. The report: {page}")
         raise
     write_report(recorder.run(), page)
-    _tell_where(output, materials.image, updated, time.monotonic() - began)
 
 
 def _both(first: Callable[[Moment], None], second: Callable[[Moment], None]) -> Callable[[Moment], None]:

@@ -41,7 +41,7 @@ HEADERS_FIRST = _COLLECT.format(
 """Both headers, a flush, then the entries."""
 WRONG = {"one flush, behind all": ONE_FLUSH, "headers before the entries": HEADERS_FIRST}
 _DEVICE = "gptlib.linux.device"
-_MODULES = {"bootselect": "bootselect.cli.main", "gptctl": "gptlib.cli.main", "updatectl": "update_agent.cli"}
+_MODULES = {"bootselect": "bootselect.cli.main", "gptctl": "gptlib.cli.main", "updatectl": "update_agent.cli.main"}
 
 
 def mutated(program: str, mutation: str, *words: str) -> str:

@@ -34,7 +34,8 @@ pytestmark = pytest.mark.vm
 FRESH = {"USR-A": "1/0/1", "USR-B": "0/0/0"}
 ARM = ("bootselect", "arm", "--slot", "USR-B", "--tries", "3")
 MARK_GOOD = ("bootselect", "mark-good", "--slot", "USR-B")
-INSTALL = ("updatectl", "install", "/dev/vdb")
+INSTALL = ("updatectl", "install", "--target", "/dev/vda", "/dev/vdb")
+"""With a target nothing is remembered: the state is on the same disk, and its flushes would make up for those that are missing."""
 REPAIR = ("gptctl", "repair", "/dev/vda")
 CHANGE = ("gptctl", "add", "-i", "3", "-T", "2", "/dev/vda")
 TRY = 4

@@ -21,7 +21,7 @@ from qemu_tests.harness.hardware import DirectKernel, Hardware
 from qemu_tests.harness.judges import find_problems
 from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.tools import run_tool
-from qemu_tests.suites.debian import SOURCES, build_in_debian, kept
+from qemu_tests.story.debian import SOURCES, build_in_debian, kept
 from qemu_tests.suites.variants import kexec_variant, sealed_variant
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 from qemu_tests.harness.hardware import Hardware
 from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.tools import run_tool
-from qemu_tests.suites.debian import build_in_debian
+from qemu_tests.story.debian import build_in_debian
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from image_builder.api import build_image, load_definition
 from image_builder.content.image import Image
 from qemu_tests.harness.hardware import Hardware
 from qemu_tests.harness.shared import shared_result
-from qemu_tests.suites.debian import build_in_debian
+from qemu_tests.story.debian import build_in_debian
 
 if TYPE_CHECKING:
     from qemu_tests.harness.machine import Machine

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.update_agent.repository.serving import Server
+from tests.update_agent.repository.world import OPEN, World
 from tests.update_agent.updates import describe
 
 if TYPE_CHECKING:
@@ -34,3 +36,27 @@ def disks() -> Iterator[Path]:
     memory = Path("/dev", "shm")
     with tempfile.TemporaryDirectory(prefix="slotboot-test-", dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """A connection that nobody owns any more would be an error."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A signed repository, and who publishes it."""
+    return World(tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A web server of that repository, without proxies before it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with Server(tmp_path / "repository") as server:
+        yield server

@@ -21,7 +21,7 @@ import gptlib.disk
 import gptlib.read.checks
 import gptlib.table.priorities
 import update_agent
-import update_agent.cli
+import update_agent.cli.main
 from update_agent.entry import main
 
 if TYPE_CHECKING:

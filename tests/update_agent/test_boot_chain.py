@@ -12,7 +12,7 @@ from bootselect.formats.update import encode_description, parse_description
 from gptlib import type_guid
 from update_agent.boot_chain import BootChain
 from update_agent.errors import KernelMismatchError
-from update_agent.medium import Update
+from update_agent.transport.medium import Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

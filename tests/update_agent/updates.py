@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.gptlib.handmade import Entry, Gpt
 from tests.support import COREOS_USR
-from update_agent.cli import main
+from update_agent.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import pytest
 
 from tests.image_builder.erofs import extract
 from tests.support import run_tool
-from update_agent.medium import read_update
+from update_agent.transport.medium import read_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable

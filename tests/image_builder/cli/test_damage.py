@@ -63,7 +63,9 @@ def flip(path: Path) -> None:
     [
         lambda cache: flip(last_used(cache / "uki", "*")),
         lambda cache: os.truncate(last_used(cache / "uki", "*"), 10 << 20),
-        lambda cache: (last_used(cache / "python", "slot-*") / "root/usr/lib/python3.11/update_agent/cli.pyc").unlink(),
+        lambda cache: (
+            last_used(cache / "python", "slot-*") / "root/usr/lib/python3.11/update_agent/cli/main.pyc"
+        ).unlink(),
     ],
     ids=["a flipped bit in the UKI", "a UKI cut short", "a missing module of the slot"],
 )

@@ -284,7 +284,7 @@ def test_the_slot_has_our_packages_and_construct_whole(slot: PythonTree) -> None
     assert (done.returncode, done.stdout.strip()) == (0, "2.10.68")
 
 
-@pytest.mark.parametrize("module", ["bootselect.cli.main", "update_agent.cli"])
+@pytest.mark.parametrize("module", ["bootselect.cli.main", "update_agent.cli.main"])
 def test_commands_in_a_slot_know_their_version_without_metadata(slot: PythonTree, module: str) -> None:
     done = python(slot, "-c", f"from {module} import main; main()", "--version")
     assert (done.returncode, done.stderr) == (0, "")

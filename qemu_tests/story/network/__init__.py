@@ -1,0 +1,1 @@
+"""The story of a machine that updates itself from a web server."""

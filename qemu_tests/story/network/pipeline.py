@@ -1,0 +1,116 @@
+"""Who builds the system and publishes it, with the commands of the docs."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qemu_tests.harness.tools import run_tool
+
+if TYPE_CHECKING:
+    from qemu_tests.story.network.web import Web
+
+DEFINITION = """
+[image]
+name = "fleet"
+
+[boot]
+kind = "uki"
+kernel = "slot.os"
+
+[slot.os]
+kind = "tar"
+source = "root.tar"
+
+[slot.os.files]
+"/usr/share/slotboot/root.json" = "keys/root.json"
+"/usr/share/slotboot/agent.toml" = "agent.toml"
+
+[[partition]]
+label = "EFI-SYSTEM"
+type = "esp"
+size = "64M"
+content = "esp"
+
+[[partition]]
+label = "USR-A"
+type = "coreos-usr"
+size = "auto"
+content = "slot.os"
+priority = 1
+successful = true
+
+[[partition]]
+label = "USR-B"
+type = "coreos-usr"
+size = "auto"
+
+[[partition]]
+label = "STATE"
+type = "linux-data"
+size = "32M"
+content = "state"
+"""
+AGENT = """
+[update]
+repository = "{url}"
+tries = 1
+
+[check]
+first = "1s"
+interval = "1m"
+jitter = "0s"
+
+[reboot]
+strategy = "reboot"
+"""
+NEVER = "/etc/bootselect/health.d/required.d/50-never"
+
+
+@dataclass
+class Pipeline:
+    """Builds and publishes, as docs/publishing.md says it is done."""
+
+    place: Path
+    web: Web
+
+    def call(self, program: str, *words: object) -> None:
+        """Run a program of ours. Raises ToolFailedError."""
+        path = Path(sys.executable).with_name(program)
+        run_tool(*_with_cache(self.place / "cache"), str(path), *map(str, words))
+
+    def begin(self, tarball: Path) -> Path:
+        """A repository, and the disk with version 1.0."""
+        (self.place / "root.tar").symlink_to(tarball)
+        (self.place / "fleet.toml").write_text(DEFINITION)
+        (self.place / "agent.toml").write_text(AGENT.format(url=self.web.url))
+        self.call("updatectl", "publish", "init", self.web.folder, "--keys", self.place / "keys")
+        (self.place / "keys/root.json").write_bytes((self.web.folder / "metadata/1.root.json").read_bytes())
+        self.build("build", "1.0")
+        return self.place / "fleet.raw"
+
+    def build(self, command: str, version: str, *files: str) -> None:
+        """Call image-builder for a version. Raises ToolFailedError."""
+        release = self.place / f"os-release-{version}"
+        release.write_text(f'ID=debian\nPRETTY_NAME="Fleet {version}"\nIMAGE_ID=fleet\nIMAGE_VERSION={version}\n')
+        chosen = [f"--file={file}" for file in (f"/etc/os-release={release}", *files)]
+        words = (command, self.place / "fleet.toml", f"--output={self.place}", f"--version={version}")
+        self.call("image-builder", *words, *chosen)
+
+    def release(self, version: str, *, broken: bool = False) -> None:
+        """Build and publish a version; one that is ``broken`` never gets healthy."""
+        never = self.place / "never"
+        if broken:
+            never.write_text("#!/bin/sh\nexit 1\n")
+            never.chmod(0o755)
+        self.build("artifacts", version, *([f"{NEVER}={never}"] if broken else []))
+        manifest = self.place / f"fleet_{version}_os.json"
+        self.call(
+            "updatectl", "publish", "add", self.web.folder, manifest, "--keys", self.place / "keys", "--group", "stable"
+        )
+
+
+def _with_cache(cache: Path) -> tuple[str, ...]:
+    return ("env", f"SLOTBOOT_CACHE={cache}")

@@ -1,0 +1,59 @@
+"""Asks the repository, and decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from update_agent.agent.bringing import require_free
+from update_agent.agent.choice import Nothing, Wish, choose
+from update_agent.agent.errors import NotNowError
+from update_agent.errors import UpdateError
+from update_agent.state.transitions import Happening
+
+if TYPE_CHECKING:
+    from update_agent.agent.session import Session
+    from update_agent.agent.shelf import Shelf
+    from update_agent.repository.release import Release
+
+
+def check(session: Session, shelf: Shelf, wish: Wish | None = None) -> Release | Nothing:
+    """Look for a release: the state is available afterwards, or idle with the reason.
+
+    Raises NotNowError, and what ``Shelf.refresh`` raises, with the state idle.
+    """
+    wish = wish or Wish()
+    require_free(session)
+    session.step(Happening.CHECK)
+    try:
+        trusted = shelf.refresh()
+    except UpdateError as error:
+        session.step(Happening.FAIL, str(error))
+        raise
+    for refused in trusted.refused:
+        session.tell(f"passed over: {refused}")
+    me = session.world.identity(session.facts)
+    found = choose(trusted.releases, me, session.machine.known_bad, session.world.clock.now(), wish)
+    if isinstance(found, Nothing):
+        session.step(Happening.NOTHING, found.reason, version=found.version)
+    else:
+        session.step(Happening.FOUND, version=found.version, asked=wish.again)
+    return found
+
+
+def find_again(session: Session, shelf: Shelf) -> Release:
+    """The release of a download that was interrupted. Raises as ``check``, with the state idle; what is in the slot stays there."""
+    version = session.machine.version
+    try:
+        trusted = shelf.refresh()
+        me = session.world.identity(session.facts)
+        same = [
+            release
+            for release in trusted.releases
+            if (release.name, release.slot_type, release.version) == (me.name, me.slot_type, version)
+        ]
+        if len(same) != 1:
+            raise NotNowError(session.machine, f"version {version} is not published any more")
+    except UpdateError as error:
+        session.step(Happening.FAIL, str(error))
+        raise
+    return same[0]

@@ -1,0 +1,143 @@
+"""Which release a machine takes, or why none: pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from update_agent.agent.version import compare, newest_first
+from update_agent.agent.waves import opens, place_of
+from update_agent.errors import KernelMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from gptlib.table.guid import Guid
+    from update_agent.boot_chain import BootChain
+    from update_agent.repository.release import Release
+    from update_agent.state.machine import KnownBad
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a machine is: ``name`` that of its images, ``version`` the running one, ``machine_id`` as in machine-id(5), or empty."""
+
+    name: str
+    version: str
+    group: str
+    slot_type: Guid
+    machine_id: str
+    chain: BootChain | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks for. ``version``: that one, whatever group and waves say. ``downgrade``: an older one, too.
+
+    ``again``: one that was rolled back or cancelled here, too.
+    """
+
+    version: str | None = None
+    downgrade: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """There is nothing for this machine: why, and which version the reason is about, where it is about one."""
+
+    reason: str
+    version: str | None = None
+    runs: bool = False
+    """The version that is asked for is the one that runs."""
+
+
+def choose(
+    releases: Iterable[Release],
+    me: Identity,
+    bad: Callable[[str], KnownBad | None],
+    now: datetime,
+    wish: Wish | None = None,
+) -> Release | Nothing:
+    """The newest release that nothing speaks against, or what speaks against the newest one."""
+    wish = wish or Wish()
+    mine = [release for release in releases if (release.name, release.slot_type) == (me.name, me.slot_type)]
+    if wish.version is not None:
+        mine = [release for release in mine if release.version == wish.version]
+        if wish.version == me.version:
+            return Nothing(f"{me.version} runs already", me.version, runs=True)
+        if not mine:
+            return Nothing(f"{wish.version} is not published for {me.name} and slots of type {me.slot_type}")
+        grouped: Sequence[Release] = mine
+    else:
+        if not mine:
+            return Nothing(f"nothing is published for {me.name} and slots of type {me.slot_type}")
+        grouped = [release for release in mine if me.group in release.groups]
+    newer = sorted(
+        (release for release in grouped if wish.downgrade or compare(release.version, me.version) > 0),
+        key=lambda release: newest_first(release.version),
+    )
+    if not newer:
+        return _no_newer(mine, grouped, me, wish)
+    obstacles = [(release, _obstacle(release, me, bad, now, wish)) for release in newer]
+    free = next((release for release, obstacle in obstacles if not obstacle), None)
+    if free is None:
+        release, obstacle = obstacles[0]
+        return Nothing(f"{release.version} {obstacle}", release.version)
+    twins = [other for other in newer if other.version == free.version]
+    if len(twins) > 1:
+        slots = ", ".join(sorted(other.slot for other in twins))
+        return Nothing(f"{free.version} is published for several slots of this type: {slots}", free.version)
+    return free
+
+
+def _obstacle(release: Release, me: Identity, bad: Callable[[str], KnownBad | None], now: datetime, wish: Wish) -> str:
+    """What speaks against a release, in words that follow its version; empty for nothing."""
+    known = bad(release.version)
+    if known is not None and not wish.again:
+        return f"is not taken again: {known.at:%Y-%m-%d %H:%M} UTC: {known.reason}"
+    if wish.version is None:
+        begin = opens(release.waves, place_of(me.machine_id, release.name, release.version))
+        if begin is None:
+            return "is not for this machine: none of its waves reaches it"
+        if begin > now:
+            return f"is not for this machine before its wave, {begin:%Y-%m-%d %H:%M} UTC"
+    if release.minimum_version is not None and compare(me.version, release.minimum_version) < 0:
+        return f"needs version {release.minimum_version} first, and {me.version} runs"
+    if me.chain is not None:
+        try:
+            me.chain.require(Shipped.of(release))
+        except KernelMismatchError as error:
+            return f"cannot run here: {error.problem}"
+    return ""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A release as an ``Offer``."""
+
+    version: str
+    shown: str
+    size: int
+    sha256: str
+    releases: tuple[str, ...] | None
+    own_kernel: bool
+
+    @classmethod
+    def of(cls, release: Release) -> Shipped:
+        """That of a release."""
+        shown = f"{release.name} {release.version}"
+        return cls(release.version, shown, release.size, release.sha256, release.kernel_releases, release.own_kernel)
+
+
+def _no_newer(mine: Sequence[Release], grouped: Sequence[Release], me: Identity, wish: Wish) -> Nothing:
+    if wish.version is not None:
+        return Nothing(f"{wish.version} is older than {me.version}, which runs; --downgrade takes it", wish.version)
+    newest = min(mine, key=lambda release: newest_first(release.version))
+    if compare(newest.version, me.version) > 0:
+        groups = ", ".join(newest.groups) or "none"
+        return Nothing(f"{newest.version} is in the group {groups}, and this machine in {me.group}", newest.version)
+    if not grouped:
+        return Nothing(f"nothing is published in the group {me.group}; {me.version} runs")
+    return Nothing(f"{me.version} runs, and nothing newer is published in the group {me.group}")

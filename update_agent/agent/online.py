@@ -1,0 +1,41 @@
+"""One door to what needs the libraries of a repository (tuf, zstd): a slot that installs from media only does without all of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from update_agent.agent.bus import Bus
+from update_agent.agent.checking import check
+from update_agent.agent.choice import Nothing, Wish
+from update_agent.agent.errors import NoRootError
+from update_agent.agent.loop import Loop, Timetable
+from update_agent.agent.obtaining import obtain
+from update_agent.agent.world import TRUST
+from update_agent.repository.open import open_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from update_agent.config.settings import Settings
+    from update_agent.repository.repository import Repository
+
+__all__ = ["Bus", "Loop", "Nothing", "Timetable", "Wish", "check", "obtain", "shelf_of"]
+
+
+@contextmanager
+def shelf_of(settings: Settings, tell: Callable[[str], None]) -> Iterator[Repository]:
+    """The repository of the settings, seen from the root of trust that the system was built with. Nothing is asked for yet.
+
+    Raises NoRootError, and what ``open_repository`` raises.
+    """
+    path = Path(settings.root)
+    try:
+        bootstrap, built = path.read_bytes(), path.stat().st_mtime
+    except OSError as error:
+        raise NoRootError(path, error.strerror or str(error)) from error
+    floor = datetime.fromtimestamp(built, UTC)
+    with open_repository(settings, bootstrap, Path(settings.state_folder) / TRUST, floor, tell=tell) as repository:
+        yield repository

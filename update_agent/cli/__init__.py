@@ -1,0 +1,1 @@
+"""The command ``updatectl``: one file for each group of commands."""

@@ -1,0 +1,1 @@
+"""The lock of a fleet: which machines may reboot now."""
