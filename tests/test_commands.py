@@ -22,6 +22,7 @@ MODULES = [
     "qemu_tests.story.demo",
     "qemu_tests.story.picture",
     "update_agent.entry",
+    "update_agent.locksmith",
     "update_agent.manual",
     "update_agent.repository.conformance",
 ]

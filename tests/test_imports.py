@@ -61,7 +61,7 @@ IMPORTERS = {
     "prometheus_client": {"update_agent.agent"},
 }
 """Libraries that few rooms know, and these rooms."""
-ENTRY_POINTS = {"update_agent.entry": "update_agent.cli"}
+ENTRY_POINTS = {"update_agent.entry": "update_agent.cli", "update_agent.locksmith": "update_agent.cli"}
 """Modules whose whole purpose is to start a command line."""
 LAYERS = {
     "update_agent": (
@@ -118,6 +118,7 @@ LAYERS = {
         "agent",
         "cli",
         "entry",
+        "locksmith",
     ),
 }
 """Modules of a package from the bottom up: each imports only those before it. A room stands for all its modules."""

@@ -1,4 +1,4 @@
-"""The doors of the programs: from its first line on, a signal ends one with one line and no traceback."""
+"""The door of the program ``updatectl``: from its first line on, a signal ends it with one line and no traceback."""
 
 from __future__ import annotations
 
@@ -13,16 +13,6 @@ def main() -> None:
     from update_agent.cli.main import main as updatectl
 
     updatectl(obj=stopper)
-
-
-def locksmithctl() -> None:
-    """Run ``locksmithctl``; exits the process."""
-    stopper = Stopper("locksmithctl")
-    stopper.now("'locksmithctl status' shows what holds")
-    stopper.listen()
-    from update_agent.cli.locksmithctl import main as program
-
-    program(obj=stopper)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ _SLOT = _Recipe(
         "update_agent.publish",
         "update_agent.agent.metrics",
         "update_agent.cli.bars",
+        "update_agent.lock.open",
         "yaml",
     ),
     whole=PACKAGES,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from update_agent.agent.errors import NoMachineIdError
+from update_agent.agent.errors import NoLockClientError, NoMachineIdError
 from update_agent.agent.rebooting import Reboots, permission
 from update_agent.agent.world import CANCEL
 from update_agent.reboot.hooks import FOLDERS, POST_GOOD, PRE_REBOOT, Runner
@@ -40,8 +40,11 @@ ON_ITS_WAY = frozenset({State.ARMED, State.WAITING, State.REBOOTING, State.PROVI
 
 
 def open_lock(settings: Settings, kind: str, machine: str) -> Lock:
-    """The lock of a kind, with what the settings say of it. Raises LockError."""
-    from update_agent.lock.open import etcd_lock, fleet_lock  # urllib3, which a machine without a lock does without
+    """The lock of a kind, with what the settings say of it. Raises LockError and NoLockClientError."""
+    try:
+        from update_agent.lock.open import etcd_lock, fleet_lock
+    except ImportError as error:
+        raise NoLockClientError(kind, str(error.name)) from error
 
     if not machine:
         raise NoMachineIdError

@@ -62,6 +62,13 @@ class RebootError(UpdateError):
         self.program = program
 
 
+class NoLockClientError(LockError):
+    """A package of Python is not installed that a client of this lock needs. The lock was not asked."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} needs the Python package {name}, which is not here: pip install 'slotboot[agent]'")
+
+
 class NoMachineIdError(LockError):
     """The machine has no name by which a lock could know it. The lock was not asked."""
 

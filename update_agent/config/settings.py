@@ -79,7 +79,7 @@ class Settings:
         "update.server",
         kinds.url(DISABLED),
         "",
-        f"`{DISABLED}` stops all updates. An address is that of an Omaha server, which may say which version this machine takes now.",
+        f"`{DISABLED}` stops all updates. The address of an Omaha server is accepted for the sake of files that have one, and not asked: this version chooses by the repository alone.",
         conf=("SERVER",),
         cloud="coreos.update.server",
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qemu_tests.story.network.pipeline import Pipeline
     from qemu_tests.story.stage import Stage
 
-HARDWARE = Hardware(memory=1024, cpus=2, nics=(UserNetwork(restrict=False),))
+HARDWARE = Hardware(memory=1024, nics=(UserNetwork(restrict=False),))
 INSTALL = 900.0
 """Seconds for an installation under emulation, on a machine that does other things as well."""
 _ROLLED_BACK = "e3626f5a57c249abaa5e5642b9e95d3d"

@@ -271,7 +271,7 @@ def test_send_need_reboot_sends_the_signal_of_the_update_engine(ctl: Ctl, system
 
 def test_the_server_of_fleetlock_is_started_with_its_groups_and_ends_with_the_signal(one: Cluster, group: str) -> None:
     (port,) = free_ports(1)
-    argv = [sys.executable, "-c", "from update_agent.entry import locksmithctl; locksmithctl()"]
+    argv = [sys.executable, "-c", "from update_agent.locksmith import main; main()"]
     argv += [
         "-endpoint",
         one.endpoints[0],
