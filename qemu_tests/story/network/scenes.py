@@ -48,7 +48,7 @@ def cut_off_and_resumed(stage: Stage, pipeline: Pipeline) -> None:
     (blob,) = (pipeline.web.folder / "blobs").glob("*.frames")
     pipeline.web.hold(".frames", blob.stat().st_size // 2)
     stage.check("half of the update is fetched", True, pipeline.web.held.wait(INSTALL))
-    stage.machine.wait_until("updatectl status --json | grep -q downloading")
+    _until(stage, "state.json", "downloading")
     stage.power_cut("half of version 1.1 is fetched")
     stage.disk({"USR-A": "1/0/1", "USR-B": "0/0/0"}, "the slot that was being written is out of use")
     pipeline.web.go_on()
@@ -59,7 +59,7 @@ def cut_off_and_resumed(stage: Stage, pipeline: Pipeline) -> None:
     stage.check("bytes fetched, as a part of the update, are at most", True, fetched < 1.5)
     stage.tell(kinds.UP, f"the download went on where it was: {fetched:.2f} times its bytes were sent in all")
     _comes_up(stage, "1.1", "/dev/vda3")
-    stage.machine.wait_until("updatectl history | grep -q 'proved *1.1'")
+    _until(stage, "history.jsonl", '"proved".*"1.1"')
     stage.disk({"USR-A": "1/0/1", "USR-B": "2/0/1"}, "marked good, as in the article")
     # Where the slot is marked good before the agent is up, it was never seen unproved.
     seen = [one for one in _history(stage) if one[0] != "booted"]
@@ -74,9 +74,8 @@ def rolled_back(stage: Stage, pipeline: Pipeline) -> None:
     _reboots(stage, {"USR-A": "2/1/0", "USR-B": "1/0/1"}, "version 1.2 is tried")
     _reboots(stage, {"USR-A": "2/0/0", "USR-B": "1/0/1"}, "it is not healthy")
     _comes_up(stage, "1.1", "/dev/vda3")
-    machine = stage.machine
-    machine.wait_until("updatectl history | grep -q 'rolled-back *1.2'")
-    machine.wait_until("updatectl status | grep -q '1.2 is not taken again'")
+    _until(stage, "history.jsonl", '"rolled-back".*"1.2"')
+    _until(stage, "state.json", "1.2 is not taken again")
     stage.check("what is not taken again", ["1.2"], [bad["version"] for bad in _status(stage)["not-taken-again"]])
     metrics = stage.order("cat /run/slotboot/metrics.prom")
     stage.check("metrics tell", True, "slotboot_update_agent_rollbacks_total 1.0" in metrics)
@@ -97,7 +96,7 @@ def by_difference(stage: Stage, pipeline: Pipeline) -> None:
     stage.check("what was fetched", {".delta"}, {Path(name).suffix for name in fetched})
     stage.tell(kinds.UP, f"{sum(fetched.values())} bytes were fetched for it")
     _comes_up(stage, "1.3", "/dev/vda2")
-    stage.machine.wait_until("updatectl history | grep -q 'proved *1.3'")
+    _until(stage, "history.jsonl", '"proved".*"1.3"')
     stage.disk({"USR-A": "2/0/1", "USR-B": "1/0/1"}, "version 1.3 is here to stay")
     stage.check("install of what runs", 0, stage.machine.run("updatectl install 1.3 --wait").exit)
     stage.check("install of what was rolled back", 1, stage.machine.run("updatectl install 1.2 --wait").exit)
@@ -110,6 +109,11 @@ def _comes_up(stage: Stage, version: str, node: str) -> None:
     stage.check("IMAGE_VERSION in /etc/os-release", True, f"IMAGE_VERSION={version}\n" in release)
     stage.check("what the root is mounted from", True, node in stage.order("findmnt --noheadings --output=SOURCE /"))
     stage.tell(kinds.UP, f"version {version} is up from {node}; healthy")
+
+
+def _until(stage: Stage, file: str, pattern: str) -> None:
+    """Until the agent has noted it. A program of Python, called again and again, would take the processor from the agent, which is nicer."""
+    stage.machine.wait_until(f"grep -q '{pattern}' /var/lib/slotboot/{file}", INSTALL)
 
 
 def _check_now(machine: Machine) -> None:
