@@ -34,7 +34,7 @@ def first_boot(stage: Stage) -> None:
     stage.tell(kinds.SCENE, "a Debian with systemd and the agent asks its repository for the first time")
     stage.boot("power on")
     _comes_up(stage, "1.0", "/dev/vda2")
-    stage.machine.wait_until('updatectl status --json | grep -q \'"checked": "20\'')
+    _until(stage, "state.json", '"checked": *"20')
     reason = _status(stage)["reason"]
     stage.check("why there is no update", "nothing is published for fleet", reason.partition(" and slots")[0])
     said = stage.order("update_engine_client -status")
