@@ -276,12 +276,24 @@ def test_modules_of_the_slot_can_be_run_by_name(slot: PythonTree) -> None:
 
 def test_the_slot_has_our_packages_and_construct_whole(slot: PythonTree) -> None:
     names = content(slot.root)
-    for package in ("gptlib", "bootselect", "update_agent"):
+    for package in ("gptlib", "bootselect"):
         folder = Path(__file__).parents[3] / package
         ours = {f"{LIBRARY}/{package}/{path.relative_to(folder)}c" for path in folder.rglob("*.py")}
         assert ours <= set(names)
     done = python(slot, "-c", "import construct, gptlib.layout.header; print(construct.__version__)")
     assert (done.returncode, done.stdout.strip()) == (0, "2.10.68")
+
+
+def test_the_slot_installs_from_media_and_says_what_it_lacks_for_a_repository(slot: PythonTree) -> None:
+    names = content(slot.root)
+    for module in ("lock/open", "payload/frames", "publish/api", "repository/repository", "transport/http"):
+        assert f"{LIBRARY}/update_agent/{module}.pyc" not in names
+    updatectl = "import sys; from update_agent.entry import main; sys.argv[0] = 'updatectl'; main()"
+    done = python(slot, "-c", updatectl, "check")
+    assert done.returncode == 1
+    assert done.stderr.startswith("updatectl: updating from a repository needs the Python package ")
+    assert done.stderr.count("\n") == 1
+    assert "install" in python(slot, "-c", updatectl, "--help").stdout
 
 
 @pytest.mark.parametrize("module", ["bootselect.cli.main", "update_agent.cli.main"])
