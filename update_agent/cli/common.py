@@ -37,8 +37,12 @@ def online() -> ModuleType:
     """What needs a repository. Raises LibrariesMissingError."""
     try:
         from update_agent.agent import online as room
-    except ModuleNotFoundError as error:
-        raise LibrariesMissingError("updating from a repository", str(error.name), "agent") from error
+    except ImportError as error:
+        # In a tiny slot it is this very module that is missing.
+        named = isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("update_agent")
+        raise LibrariesMissingError(
+            "updating from a repository", str(error.name) if named else "tuf", "agent"
+        ) from error
     return room
 
 
