@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from update_agent.agent.bringing import require_free
@@ -11,6 +12,8 @@ from update_agent.errors import UpdateError
 from update_agent.state.transitions import Happening
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from update_agent.agent.session import Session
     from update_agent.agent.shelf import Shelf
     from update_agent.repository.release import Release
@@ -24,11 +27,8 @@ def check(session: Session, shelf: Shelf, wish: Wish | None = None) -> Release |
     wish = wish or Wish()
     require_free(session)
     session.step(Happening.CHECK)
-    try:
+    with _failures_noted(session):
         trusted = shelf.refresh()
-    except UpdateError as error:
-        session.step(Happening.FAIL, str(error))
-        raise
     for refused in trusted.refused:
         session.tell(f"passed over: {refused}")
     me = session.world.identity(session.facts)
@@ -43,17 +43,20 @@ def check(session: Session, shelf: Shelf, wish: Wish | None = None) -> Release |
 def find_again(session: Session, shelf: Shelf) -> Release:
     """The release of a download that was interrupted. Raises as ``check``, with the state idle; what is in the slot stays there."""
     version = session.machine.version
-    try:
+    with _failures_noted(session):
         trusted = shelf.refresh()
         me = session.world.identity(session.facts)
-        same = [
-            release
-            for release in trusted.releases
-            if (release.name, release.slot_type, release.version) == (me.name, me.slot_type, version)
-        ]
+        same = [release for release in trusted.releases if me.fits(release) and release.version == version]
         if len(same) != 1:
             raise NotNowError(session.machine, f"version {version} is not published any more")
+    return same[0]
+
+
+@contextmanager
+def _failures_noted(session: Session) -> Iterator[None]:
+    """An error makes the state idle, with the reason."""
+    try:
+        yield
     except UpdateError as error:
         session.step(Happening.FAIL, str(error))
         raise
-    return same[0]

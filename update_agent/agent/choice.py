@@ -30,6 +30,10 @@ class Identity:
     machine_id: str
     chain: BootChain | None = None
 
+    def fits(self, release: Release) -> bool:
+        """Whether a release is one of this machine's images, for its kind of slots."""
+        return (release.name, release.slot_type) == (self.name, self.slot_type)
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -62,7 +66,7 @@ def choose(
 ) -> Release | Nothing:
     """The newest release that nothing speaks against, or what speaks against the newest one."""
     wish = wish or Wish()
-    mine = [release for release in releases if (release.name, release.slot_type) == (me.name, me.slot_type)]
+    mine = [release for release in releases if me.fits(release)]
     if wish.version is not None:
         mine = [release for release in mine if release.version == wish.version]
         if wish.version == me.version:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootselect.click_support import say, warn
+from bootselect.click_support import warn
 from update_agent.agent.here import here
 from update_agent.config.files import read_configuration
 from update_agent.errors import UpdateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from types import ModuleType
 
@@ -74,9 +73,3 @@ def tell(line: str) -> None:
     """Something that a person may want to know, on standard error."""
     with suppress(OSError):
         warn(line)
-
-
-def say_all(lines: Iterator[str]) -> None:
-    """Lines on standard output."""
-    for line in lines:
-        say(line)
