@@ -6,12 +6,13 @@ import os
 import random
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gptlib.disk import Disk
 from tests.update_agent.agent.fleet import Box, system
+from tests.update_agent.forks import Killer
 from tests.update_agent.published import LAYOUT
 from tests.update_agent.updates import A, B
 from update_agent.state.history import History
@@ -29,27 +30,6 @@ LOTS = 6
 """So many tests share the moments."""
 
 
-class Killer:
-    """Counts calls of the system, and ends the process with SIGKILL before or after one of them."""
-
-    def __init__(self, at: int, *, late: bool) -> None:
-        self.calls, self._at, self._late = 0, at, late
-        for name in WATCHED:
-            setattr(os, name, self._watched(getattr(os, name)))
-
-    def _watched(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: object, **more: object) -> object:
-            self.calls += 1
-            if self.calls == self._at and not self._late:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = real(*arguments, **more)
-            if self.calls == self._at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return call
-
-
 def in_a_fork(work: Callable[[], object], at: int, *, late: bool) -> tuple[int, int]:
     """How the fork ended, and the calls that it made where it came to its end."""
     read, write = os.pipe()
@@ -58,6 +38,8 @@ def in_a_fork(work: Callable[[], object], at: int, *, late: bool) -> tuple[int, 
         tell, leave = os.write, os._exit
         try:
             killer = Killer(at, late=late)
+            for name in WATCHED:
+                killer.watch(os, name)
             work()
             tell(write, str(killer.calls).encode())
         except BaseException as error:  # noqa: BLE001
