@@ -22,6 +22,11 @@ SOURCES = ("bootselect", "gptlib", "update_agent", "image_builder", "qemu_tests"
 INDEX = "http://deb.debian.org/debian/dists/bookworm/InRelease"
 """It names every version that can be installed, so its digest stands for all of them."""
 
+COMPILED = (
+    'chroot "$1" python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.11\n'
+)
+"""A line of a script: in a slot all files have one date, and Python takes what it compiled of others for stale."""
+
 
 def build_in_debian(packages: Sequence[str], script: str, name: str, sources: Sequence[str] = SOURCES) -> Path:
     """Run a shell script in the checkout, outside of a new Debian with these packages: $1 is its root, $2 the folder for what it makes.

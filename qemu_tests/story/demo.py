@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -98,15 +98,22 @@ class Narrator:
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="All three ways in which an update can be broken.")
 @click.option("--update", is_flag=True, help="In its place: a Debian that updates itself from a web server.")
+@click.option(
+    "--cluster", is_flag=True, help="In its place: four machines with etcd that update themselves one after the other."
+)
 @click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="Folder, made anew.")
-def main(output: Path, *, everything: bool, update: bool) -> None:
+def main(output: Path, *, everything: bool, update: bool, cluster: bool) -> None:
     """Build an A/B disk image, boot it under UEFI, update it, break an update, cut the power, destroy a table.
 
     After every step Debian's cgpt and sgdisk and our own reader judge the disk and must agree.
     """
+    if everything + update + cluster > 1:
+        raise click.UsageError("--all, --update and --cluster are three stories; choose one")
     try:
         if update:
             play_update(output)
+        elif cluster:
+            play_cluster(output)
         else:
             play(output, everything=everything)
     except (BuildError, LabError) as error:
@@ -151,6 +158,34 @@ def play_update(output: Path) -> None:
         ):
             network.update_itself(Stage(machine, timeline), pipeline)
             updated = machine.disk.export(machine.folder / "updated.raw")
+    _tell_where(output, image, updated, time.monotonic() - began)
+
+
+def play_cluster(output: Path) -> None:
+    """The story of four machines that take turns, in ``output``, as ``play``."""
+    from qemu_tests.harness.network.network import Network
+    from qemu_tests.story import cluster
+    from qemu_tests.story.cluster.machines import ADDRESSES, NAMES, hardware
+    from qemu_tests.story.cluster.system import cluster_tarball, recipe
+    from qemu_tests.story.network.pipeline import Pipeline
+    from qemu_tests.story.network.web import Web
+
+    began = time.monotonic()
+    empty_folder(output)
+    built = output / "built"
+    click.echo("Making a Debian with systemd, a kernel, etcd and the agent; that takes some minutes, once")
+    tarball = cluster_tarball()
+    (built / "repository").mkdir(parents=True)
+    with Web(built / "repository") as web, Network() as network, ExitStack() as machines:
+        click.echo(f"Building version 1 as a disk image, in {built}; the repository is {web.url} for the guests")
+        pipeline = Pipeline(built.resolve(), web, recipe(ADDRESSES))
+        image = pipeline.begin(tarball, "1")
+        with _told(output, "A cluster that updates itself") as (lab, timeline):
+            made = {
+                name: machines.enter_context(lab.machine(name, image, hardware=hardware(network))) for name in NAMES
+            }
+            cluster.play({name: Stage(machine, timeline) for name, machine in made.items()}, pipeline)
+            updated = made[NAMES[-1]].disk.export(made[NAMES[-1]].folder / "updated.raw")
     _tell_where(output, image, updated, time.monotonic() - began)
 
 

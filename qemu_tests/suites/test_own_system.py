@@ -16,7 +16,7 @@ import pytest
 from qemu_tests.harness.hardware import Hardware
 from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.tools import run_tool
-from qemu_tests.story.debian import build_in_debian
+from qemu_tests.story.debian import COMPILED, build_in_debian
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ PACKAGES = (
     *("systemd-sysv", "dbus", "udev", "login", "util-linux", "iputils-ping", "sudo"),
     *("python3", "python3-click", "python3-construct", "python3-crcmod"),
 )
-TARBALL = r"""
+TARBALL = rf"""
 set -e
 cp -r bootselect gptlib update_agent "$1/usr/lib/python3/dist-packages/"
 printf '%s\n' '#!/usr/bin/python3' 'from bootselect.cli.main import main' 'main()' >"$1/usr/bin/bootselect"
@@ -37,7 +37,7 @@ printf '%s\n' '#!/usr/bin/python3' 'from update_agent.entry import main' 'main()
 chmod +x "$1/usr/bin/bootselect" "$1/usr/bin/updatectl"
 cp bootselect/integration/systemd/*.service "$1/usr/lib/systemd/system/"
 chroot "$1" systemctl --quiet enable bootselect-health.service bootselect-mark-good.service
-# Nothing of these is needed, and under emulation they take most of the time.
+{COMPILED}# Nothing of these is needed, and under emulation they take most of the time.
 chroot "$1" systemctl --quiet mask getty@tty1.service apt-daily.timer apt-daily-upgrade.timer \
     e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-tmpfiles-clean.timer \
     systemd-update-utmp.service systemd-hwdb-update.service
@@ -200,3 +200,27 @@ def test_a_debian_in_a_tarball_is_updated_and_rolled_back_as_a_squashfs(
     own = built_by_a_user(tarball, home, boot="", slot='filesystem = "squashfs"\nunsupported = "drop"')
     machine = slotboot_machines(own.image, "own-squashfs", hardware=Hardware(memory=768))
     updated_and_rolled_back(machine, own, {"USR-A": "/dev/vda2 squashfs", "USR-B": "/dev/vda3 squashfs"})
+
+
+def test_a_debian_that_the_builder_makes_boots_and_compiles_nothing_again(
+    tmp_path: Path, slotboot_machines: MakeMachine
+) -> None:
+    hook = tmp_path / "hook"
+    hook.write_text('#!/bin/sh\nexec chroot "$1" passwd --quiet --delete root\n')
+    hook.chmod(0o755)
+    own = DEFINITION.format(boot="", slot=f'packages = ["login"]\nhook = "{hook}"').replace(
+        'kind = "tar"\nsource = "root.tar"', 'kind = "debian"'
+    )
+    (tmp_path / "own.toml").write_text(own)
+    run_tool(
+        str(Path(sys.executable).with_name("image-builder")), "build", f"{tmp_path}/own.toml", f"--output={tmp_path}"
+    )
+    machine = slotboot_machines(tmp_path / "own.raw", "own-debian", hardware=Hardware(memory=512))
+    machine.boot()
+    comes_up(machine)
+    assert machine.judge().slots == {"USR-A": "1/0/1", "USR-B": "0/0/0"}
+    modules = "bootselect.cli.main, update_agent.cli.main, click, construct"
+    said = machine.run(
+        f"python3 -v -c 'import {modules}' 2>&1 | grep -e 'bytecode is stale' -e 'code object from .*py$'"
+    )
+    assert (said.exit, said.output.strip()) == (1, "")

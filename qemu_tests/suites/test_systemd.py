@@ -13,7 +13,7 @@ from image_builder.api import build_image, load_definition
 from image_builder.content.image import Image
 from qemu_tests.harness.hardware import Hardware
 from qemu_tests.harness.shared import shared_result
-from qemu_tests.story.debian import build_in_debian
+from qemu_tests.story.debian import COMPILED, build_in_debian
 
 if TYPE_CHECKING:
     from qemu_tests.harness.machine import Machine
@@ -35,7 +35,7 @@ printf '%s\n' '#!/bin/sh' '! grep -q {UNHEALTHY} /proc/cmdline' >"$check"
 chmod +x "$check"
 echo 'tmpfs /var tmpfs mode=0755 0 0' >"$1/etc/fstab"
 chroot "$1" systemctl enable bootselect-health.service bootselect-mark-good.service
-# Nothing of these is needed, and under emulation they take most of the time.
+{COMPILED}# Nothing of these is needed, and under emulation they take most of the time.
 chroot "$1" systemctl mask systemd-udev-trigger.service systemd-logind.service getty.target
 chroot "$1" systemctl set-default multi-user.target
 rm -rf "$1/var/lib/apt/lists" "$1/var/cache/apt"

@@ -1,4 +1,7 @@
-"""Who is logged in at a terminal: sessions of logind; where there is none, the records of utmp(5)."""
+"""Who is logged in at a terminal: the sessions of logind, and the records of utmp(5).
+
+Both: logind knows only those who came by PAM's module for it, which small systems have not, and not everything writes to utmp.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _LARGEST = 1 << 20
 
 def terminals(sessions: Path = SESSIONS, utmp: Path = UTMP) -> tuple[str, ...]:
     """Names below /dev, each once, sorted; none where nobody is logged in, or that cannot be read."""
-    names = _of_logind(sessions) if sessions.is_dir() else _of_utmp(utmp)
+    names = (_of_logind(sessions) if sessions.is_dir() else []) + _of_utmp(utmp)
     return tuple(sorted({name for name in names if _NAME.fullmatch(name)}))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemu_tests.harness.tools import run_tool
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qemu_tests.story.network.web import Web
 
 DEFINITION = """
@@ -27,7 +29,7 @@ source = "root.tar"
 [slot.os.files]
 "/usr/share/slotboot/root.json" = "keys/root.json"
 "/usr/share/slotboot/agent.toml" = "agent.toml"
-
+{more}
 [[partition]]
 label = "EFI-SYSTEM"
 type = "esp"
@@ -50,7 +52,7 @@ size = "auto"
 [[partition]]
 label = "STATE"
 type = "linux-data"
-size = "32M"
+size = "{state}"
 content = "state"
 """
 AGENT = """
@@ -69,27 +71,43 @@ strategy = "reboot"
 NEVER = "/etc/bootselect/health.d/required.d/50-never"
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What one fleet has that another has not: settings of the agent, files of the slot by their paths, the size of what lasts."""
+
+    agent: str = AGENT
+    files: Mapping[str, str] = field(default_factory=dict)
+    state: str = "32M"
+
+
 @dataclass
 class Pipeline:
     """Builds and publishes, as docs/publishing.md says it is done."""
 
     place: Path
     web: Web
+    recipe: Recipe = field(default_factory=Recipe)
 
     def call(self, program: str, *words: object) -> None:
         """Run a program of ours. Raises ToolFailedError."""
         path = Path(sys.executable).with_name(program)
         run_tool(*_with_cache(self.place / "cache"), str(path), *map(str, words))
 
-    def begin(self, tarball: Path) -> Path:
-        """A repository, and the disk with version 1.0."""
+    def begin(self, tarball: Path, version: str = "1.0") -> Path:
+        """A repository, and the disk with its first version."""
         (self.place / "root.tar").symlink_to(tarball)
-        (self.place / "fleet.toml").write_text(DEFINITION)
-        (self.place / "agent.toml").write_text(AGENT.format(url=self.web.url))
+        more = "\n".join(f'"{path}" = "{self._file(path, text)}"' for path, text in self.recipe.files.items())
+        (self.place / "fleet.toml").write_text(DEFINITION.format(more=more, state=self.recipe.state))
+        (self.place / "agent.toml").write_text(self.recipe.agent.format(url=self.web.url))
         self.call("updatectl", "publish", "init", self.web.folder, "--keys", self.place / "keys")
         (self.place / "keys/root.json").write_bytes((self.web.folder / "metadata/1.root.json").read_bytes())
-        self.build("build", "1.0")
+        self.build("build", version)
         return self.place / "fleet.raw"
+
+    def _file(self, path: str, text: str) -> str:
+        name = path.strip("/").replace("/", "-")
+        (self.place / name).write_text(text)
+        return name
 
     def build(self, command: str, version: str, *files: str) -> None:
         """Call image-builder for a version. Raises ToolFailedError."""

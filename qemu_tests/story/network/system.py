@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qemu_tests.story.debian import build_in_debian
+from qemu_tests.story.debian import COMPILED, build_in_debian
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +15,8 @@ PACKAGES = (
     "python3",
 )
 MODULES = "virtio_net virtio_blk virtio_pci virtio_scsi erofs vfat efivarfs loop nls_ascii nls_cp437"
+MORE = "# more goes here\n"
+"""Where a script may be put into ``TARBALL``."""
 TARBALL = rf"""
 set -e
 work=$(mktemp -d)
@@ -28,12 +30,12 @@ for program in updatectl bootselect gptctl update_engine_client; do
     sed '1s,.*,#!/usr/bin/python3,' "$packages/bin/$program" >"$1/usr/bin/$program"
     chmod +x "$1/usr/bin/$program"
 done
-rm -r "$packages/bin"
 cp bootselect/integration/systemd/*.service update_agent/integration/systemd/*.service "$1/usr/lib/systemd/system/"
 mkdir -p "$1/usr/share/dbus-1/system.d" && cp update_agent/integration/dbus/*.conf "$1/usr/share/dbus-1/system.d/"
 printf '[Match]\nType=ether\n[Network]\nDHCP=yes\n' >"$1/etc/systemd/network/20-ether.network"
 chroot "$1" systemctl --quiet enable bootselect-health.service bootselect-mark-good.service slotboot-update.service systemd-networkd.service
-# Nothing of these is needed, and under emulation they take most of the time.
+{MORE}rm -r "$packages/bin"
+{COMPILED}# Nothing of these is needed, and under emulation they take most of the time.
 chroot "$1" systemctl --quiet mask getty@tty1.service apt-daily.timer apt-daily-upgrade.timer \
     e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-tmpfiles-clean.timer \
     systemd-update-utmp.service systemd-hwdb-update.service systemd-networkd-wait-online.service
@@ -57,4 +59,4 @@ tar --create --file="$2/root.tar" --directory="$1" --numeric-owner --xattrs --xa
 
 def agent_tarball() -> Path:
     """The root of that Debian as a tar archive, in the cache. Raises ToolFailedError."""
-    return build_in_debian(PACKAGES, TARBALL, "debian-agent", SOURCES) / "root.tar"
+    return build_in_debian(PACKAGES, TARBALL.replace(MORE, ""), "debian-agent", SOURCES) / "root.tar"

@@ -129,12 +129,14 @@ def test_a_signal_at_any_moment_leaves_nothing(place: Place, number: int, seed: 
 def test_signals_upon_signals_do_not_break_the_clean_up(place: Place) -> None:
     build = place.build()
     place.wait_for_tools(4)
-    # Of signals that arrive together Python handles the one with the lowest number first.
-    build.send_signal(signal.SIGHUP)
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
     while build.poll() is None:
-        build.send_signal(signal.SIGINT)
-        build.send_signal(signal.SIGTERM)
-    assert_stopped(place, build, signal.SIGHUP)
+        for number in numbers:
+            build.send_signal(number)
+    # The kernel hands them to any thread, so any of them may be the first that Python sees.
+    first = build.returncode - 128
+    assert first in numbers
+    assert_stopped(place, build, first)
 
 
 def test_a_program_that_is_deaf_to_sigterm_is_killed(tmp_path: Path) -> None:

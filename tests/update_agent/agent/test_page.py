@@ -63,6 +63,6 @@ def test_every_file_and_every_stage_is_in_the_table() -> None:
     assert [f"`{stage}`" in told for stage in Stage] == [True] * 4
 
 
-@pytest.mark.parametrize("name", ["com.coreos.update1.conf", "slotboot-update.service"])
+@pytest.mark.parametrize("name", ["com.coreos.update1.conf", "slotboot-update.service", "slotboot-machine-id.service"])
 def test_the_page_names_what_is_installed(name: str) -> None:
     assert name in PAGE.read_text()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNIT = ROOT / "update_agent/integration/systemd/slotboot-update.service"
+KEEPER = UNIT.with_name("slotboot-machine-id.service")
 PAGE = ROOT / "docs/update-interfaces.md"
 MOST = 2.0
 
@@ -110,6 +111,7 @@ def test_the_debian_package_puts_every_file_where_others_look(tmp_path: Path) ->
     ours = ROOT / "update_agent/integration"
     wanted = {
         "lib/systemd/system/slotboot-update.service": UNIT,
+        "lib/systemd/system/slotboot-machine-id.service": KEEPER,
         "usr/share/dbus-1/system.d/com.coreos.update1.conf": ours / "dbus/com.coreos.update1.conf",
         "usr/lib/systemd/catalog/slotboot.catalog": ours / "catalog/slotboot.catalog",
     }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PLACES = {
     "etc/systemd/system/slotboot-update.service",
     "etc/systemd/system/multi-user.target.wants/slotboot-update.service",
+    "etc/systemd/system/slotboot-machine-id.service",
+    "etc/systemd/system/multi-user.target.wants/slotboot-machine-id.service",
     "etc/dbus-1/system.d/com.coreos.update1.conf",
     "usr/lib/systemd/catalog/slotboot.catalog",
 }

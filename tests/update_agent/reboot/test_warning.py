@@ -129,7 +129,7 @@ def test_the_terminals_are_those_of_the_sessions_of_logind(tmp_path: Path) -> No
     assert terminals(tmp_path / "empty", tmp_path / "none") == ()
 
 
-def test_without_logind_they_are_those_of_utmp(tmp_path: Path) -> None:
+def test_they_are_also_those_of_utmp_where_logind_knows_nobody_or_is_not_there(tmp_path: Path) -> None:
     """The records are written by util-linux' utmpdump, and read by coreutils' who, too."""
     with subprocess.Popen(["true"]) as gone:
         pass
@@ -148,3 +148,7 @@ def test_without_logind_they_are_those_of_utmp(tmp_path: Path) -> None:
     judged = subprocess.run(["who", tmp_path / "utmp"], capture_output=True, text=True, check=True).stdout
     assert {"pts/0", "ttyS0"} <= set(judged.split())
     assert terminals(tmp_path / "no logind", tmp_path / "utmp") == ("pts/0", "ttyS0")
+    (tmp_path / "logind").mkdir()
+    assert terminals(tmp_path / "logind", tmp_path / "utmp") == ("pts/0", "ttyS0")
+    session(tmp_path / "logind", "1", TTY="tty2")
+    assert terminals(tmp_path / "logind", tmp_path / "utmp") == ("pts/0", "tty2", "ttyS0")
