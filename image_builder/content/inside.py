@@ -24,6 +24,8 @@ _RECORDS_BELOW = "var/lib/dpkg/status.d/"
 """dpkg's record of what is installed (dpkg-query(1)), that of images without dpkg, and what the system says of itself."""
 _MODULES = ("lib/modules/", "usr/lib/modules/")
 """Where a system keeps the modules of its kernels, in a folder for each release."""
+_MACHINE_IDS, _ID_SIZES = (b"etc/machine-id", b"var/lib/dbus/machine-id"), (32, 33)
+"""Where systemd looks for the id of the machine (machine-id(5)), and the bytes of a file that has one; ``uninitialized`` has fewer."""
 _KERNELS = ("boot/vmlinuz-", *_MODULES)
 
 
@@ -43,6 +45,12 @@ def releases_in(listing: Listing) -> tuple[str, ...]:
             if rest != path and b"/" in rest:
                 found.add(rest.partition(b"/")[0].decode(errors="replace"))
     return tuple(sorted(found))
+
+
+def machine_ids_in(listing: Listing) -> tuple[str, ...]:
+    """Files with the id of one machine: all machines of an image would take it for theirs, and be one in locks and leases of addresses."""
+    found = (path for path in _MACHINE_IDS if path in listing and listing[path].size in _ID_SIZES)
+    return tuple(path.decode() for path in found)
 
 
 def records_of(source: Source | ImageSource) -> dict[str, str]:

@@ -16,7 +16,7 @@ from image_builder.boot.chain import kernel_of, own_kernel_files
 from image_builder.cache import working_folder
 from image_builder.content.content import Payload
 from image_builder.content.image import Image
-from image_builder.content.inside import records_of, releases_in, require_system
+from image_builder.content.inside import machine_ids_in, records_of, releases_in, require_system
 from image_builder.content.system import Facts
 from image_builder.content.systems import SYSTEMS
 from image_builder.content.tree import Tree
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from image_builder.content.system import System
     from image_builder.definition.model import Definition, PartitionDefinition
     from image_builder.definition.section import Section
+    from image_builder.filesystem.listing import Listing
     from image_builder.filesystem.source import Source
 
 _IMAGE, _FACTS = "slot.img", "facts.json"
@@ -191,8 +192,7 @@ class Slot:
         if isinstance(source, ImageSource):
             shutil.copyfile(source.path, image)
             found = stored.read_listing(image)
-            require_system(self.name, found)
-            return releases_in(found)
+            return self._looked_at(build, found)
         with ThreadPoolExecutor(1) as pool:
             listed = pool.submit(source.listing)
             try:
@@ -206,7 +206,7 @@ class Slot:
                 )
             finally:
                 expected = listed.result()  # its errors say more than those of the programs, which meet them, too
-        require_system(self.name, expected)
+        releases = self._looked_at(build, expected)
         held, left_out = stored.without_place(expected)
         if left_out and self.unsupported == REFUSE:
             raise NoPlaceError(self.name, self.filesystem, expected, held)
@@ -215,7 +215,14 @@ class Slot:
                 f"{self.name}: {self.filesystem} has no place for attributes of {left_out} files; left out"
             )
         require_same(image, held, stored.read_listing(image))
-        return releases_in(expected)
+        return releases
+
+    def _looked_at(self, build: Build, listing: Listing) -> tuple[str, ...]:
+        """The releases of the kernels that there are modules for; people are told what only some want. Raises NoSystemError."""
+        require_system(self.name, listing)
+        for path in machine_ids_in(listing):
+            build.progress.note(f"warning: {self.name}: {path} holds the id of one machine, and all would have it")
+        return releases_in(listing)
 
     def _uuid(self, build: Build) -> str:
         what = f"{self.name} {self.version} {digest_of_files(self.files)}"

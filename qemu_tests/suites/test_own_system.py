@@ -45,6 +45,7 @@ chroot "$1" systemctl --quiet set-default multi-user.target
 sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
 echo 'tmpfs /var tmpfs mode=0755 0 0' >"$1/etc/fstab"
 : >"$1/etc/machine-id"
+rm -f "$1/var/lib/dbus/machine-id"
 rm -rf "$1/var/lib/apt/lists" "$1/var/cache/apt"
 tar --create --file="$2/root.tar" --directory="$1" --numeric-owner --xattrs --xattrs-include='*' --sort=name \
     --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' .

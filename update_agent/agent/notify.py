@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SOCKET, WATCHDOG_TIME, WATCHDOG_PROCESS = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
+SOCKET = "NOTIFY_SOCKET"
 
 
 class Notifier:
@@ -53,12 +52,3 @@ class Notifier:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
             sender.settimeout(1)
             sender.sendto(os.fsencode(text), self._address)
-
-
-def watchdog_time(environment: Mapping[str, str], process: int) -> timedelta | None:
-    """How soon ``watchdog`` must be called again before the manager ends this process; None where it does not watch it."""
-    if environment.get(WATCHDOG_PROCESS, str(process)) != str(process):
-        return None
-    text = environment.get(WATCHDOG_TIME, "")
-    time = int(text) if text.isascii() and text.isdigit() else 0
-    return timedelta(microseconds=time) if time else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable
 
     from update_agent.payload.index import Segment
 
@@ -21,15 +21,6 @@ class Range:
     start: int
     end: int
     segments: tuple[Segment, ...]
-
-
-def missing(segments: Sequence[Segment], verified: Collection[int], largest: int = LARGEST_RANGE) -> list[Range]:
-    """What is to be fetched of an index when the segments with the numbers in ``verified`` are there.
-
-    Numbers that no segment has mean nothing: what a journal says may come from another index.
-    """
-    there = frozenset(verified)
-    return ranges((segment for segment in segments if segment.number not in there), largest)
 
 
 def ranges(wanted: Iterable[Segment], largest: int = LARGEST_RANGE) -> list[Range]:

@@ -43,6 +43,8 @@ chroot "$1" systemctl --quiet set-default multi-user.target
 sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
 printf '%s\n' 'tmpfs /var tmpfs mode=0755 0 0' 'PARTLABEL=STATE /var/lib/slotboot ext4 defaults 0 2' >"$1/etc/fstab"
 : >"$1/etc/machine-id"
+# systemd would take it for every machine's; mmdebstrap removes it, but only after this.
+rm -f "$1/var/lib/dbus/machine-id"
 # Of the kernel's modules those that this machine has a use for.
 release=$(basename "$1"/lib/modules/*)
 for module in {MODULES}; do

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from update_agent.agent.notify import Notifier, watchdog_time
+from update_agent.agent.notify import Notifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,19 +41,3 @@ def test_without_a_manager_nothing_happens(address: str) -> None:
     open_files = os.listdir("/proc/self/fd")  # noqa: PTH208
     Notifier(address).ready()
     assert len(os.listdir("/proc/self/fd")) == len(open_files)  # noqa: PTH208
-
-
-@pytest.mark.parametrize(
-    ("environment", "time"),
-    [
-        ({}, None),
-        ({"WATCHDOG_USEC": "900000000"}, timedelta(minutes=15)),
-        ({"WATCHDOG_USEC": "900000000", "WATCHDOG_PID": "7"}, timedelta(minutes=15)),
-        ({"WATCHDOG_USEC": "900000000", "WATCHDOG_PID": "8"}, None),
-        ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "-5"}, None),
-        ({"WATCHDOG_USEC": "²"}, None),
-    ],
-)
-def test_the_watchdog_is_for_the_process_that_it_names(environment: dict[str, str], time: timedelta | None) -> None:
-    assert watchdog_time(environment, 7) == time
