@@ -27,6 +27,7 @@ QUIET = 150.0
 """Seconds in which each machine asks its repository twice."""
 GAP = 90.0
 """Seconds that the website, and writes to etcd, may be away for under emulation."""
+WARNING = r"^System reboot in 5 minutes!\s*$"
 LAST = NAMES[-1]
 """The machine that somebody is logged in on."""
 
@@ -57,7 +58,7 @@ class Story:
         logged_in = self.machines.stages[LAST]
         self._until("a machine with the lock", lambda: bool(self._holders()))
         self._show_holder(logged_in)
-        logged_in.machine.wait_for_line(r"System reboot in 5 minutes!", LONG)
+        self._until("the warning", lambda: bool(_on_the_console(logged_in, WARNING)))
         logged_in.tell(kinds.UP, "System reboot in 5 minutes! stands on its console; who reads it logs out")
         logged_in.machine.type("exit", "enter")
         self._until("four reboots", lambda: len(self.machines.reboots) == len(NAMES))
@@ -159,3 +160,9 @@ class Story:
 
     def _tell(self, text: str) -> None:
         self.machines.stages[LAST].tell(kinds.UP, text)
+
+
+def _on_the_console(stage: Stage, pattern: str) -> list[str]:
+    """What was found there in this boot."""
+    console = stage.machine.console
+    return [found.group() for found in console.find_all(pattern, console.boot_mark)]

@@ -52,6 +52,8 @@ for module in {MODULES}; do
 done | sed -n "s,^insmod \([^ ]*\).*,$1\1,p" | sort -u >"$2/kept"
 find "$1/lib/modules/$release" -name '*.ko' | sort | comm -23 - "$2/kept" | xargs rm
 chroot "$1" depmod "$release"
+rm -rf "$1/usr/share/man" "$1/usr/share/perl" "$1/usr/lib/x86_64-linux-gnu/perl" "$1/usr/lib/x86_64-linux-gnu/gconv"
+rm -rf "$1/usr/lib/udev/hwdb.bin" "$1/usr/lib/udev/hwdb.d"
 rm -rf "$1/var/lib/apt/lists" "$1/var/cache/apt" "$1"/boot/initrd.img-* "$1"/boot/System.map-*
 tar --create --file="$2/root.tar" --directory="$1" --numeric-owner --xattrs --xattrs-include='*' --sort=name \
     --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' .
