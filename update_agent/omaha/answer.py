@@ -84,7 +84,7 @@ class _Reader:
         parser = expat.ParserCreate()
         parser.StartElementHandler, parser.EndElementHandler = self._begin, self._end
         parser.StartDoctypeDeclHandler = self._doctype
-        parser.Parse(data, True)  # noqa: FBT003
+        parser.Parse(data, True)
 
     def _begin(self, name: str, fields: dict[str, str]) -> None:
         self._path.append(name)
