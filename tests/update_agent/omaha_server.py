@@ -10,7 +10,7 @@ import contextlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple, Self
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,18 +78,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.posts += 1
         try:
             app = self._judged(body)
-        except (ValueError, KeyError, ElementTree.ParseError) as error:
+        except (ValueError, KeyError, ET.ParseError) as error:
             self.server.wrong.append(repr(error))
             self.answer(b"", status=400)
             return
         if not self.server.instead(self, app.find("updatecheck") is not None):
             self.answer(self._served(app))
 
-    def _judged(self, body: bytes) -> ElementTree.Element:
+    def _judged(self, body: bytes) -> ET.Element:
         """The element of the application. Raises ValueError and KeyError for what the protocol does not allow."""
         if not self.headers["Content-Type"].startswith("text/xml"):
             raise ValueError(self.headers["Content-Type"])
-        request = ElementTree.fromstring(body)
+        request = ET.fromstring(body)  # noqa: S314
         (app,) = request.findall("app")
         if (request.tag, request.attrib["protocol"], app.attrib["appid"]) != ("request", "3.0", APP_ID):
             raise ValueError(body)
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ValueError(body)
         return app
 
-    def _served(self, app: ElementTree.Element) -> bytes:
+    def _served(self, app: ET.Element) -> bytes:
         server, fields = self.server, app.attrib
         parts = []
         for event in app.findall("event"):
@@ -145,13 +145,14 @@ class _Handler(BaseHTTPRequestHandler):
             f'<actions><action event="postinstall" sha256="{server.sha256}"></action></actions></manifest></updatecheck>'
         )
 
-    def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
+    def answer(self, body: bytes, status: int = 200, **headers: str) -> bool:
         self.send_response(status)
         for name, value in {"Content-Type": "text/xml", "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(OSError):
             self.wfile.write(body)
+        return True
 
     def log_message(self, *_: object) -> None:
         """Tests say what they saw."""

@@ -72,7 +72,7 @@ class Outbox:
         except FileNotFoundError:
             return Letters()
         except (OSError, ValueError, RecursionError) as error:
-            self._tell(f"{path}: what is owed to the server of updates cannot be read and is forgotten: {error}")
+            self._tell(f"{path}: what is owed to the server of updates cannot be read and is forgotten: {_why(error)}")
             return Letters()
 
     def _write(self, letters: Letters) -> None:
@@ -81,7 +81,11 @@ class Outbox:
             text = json.dumps({"format": FORMAT, **asdict(letters)}, indent=1)
             replace_file(self._files, self._folder, NAME, text.encode("ascii") + b"\n")
         except OSError as error:
-            self._tell(f"{self._folder}/{NAME}: what is owed to the server of updates cannot be written: {error}")
+            self._tell(f"{self._folder}/{NAME}: what is owed to the server of updates cannot be written: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _parse(data: bytes) -> Letters:

@@ -133,7 +133,7 @@ def test_what_is_owed_waits_on_the_disk_until_the_server_takes_it(box: Box, repo
     box.tick()
     box.boot()
     box.prove()
-    server.instead = lambda handler, _check: bool(handler.answer(PORTAL) or True)
+    server.instead = lambda handler, _check: handler.answer(PORTAL)
     for _ in range(2):
         assert "a web page came" in refused(box)
         assert json.loads((box.world.folder / NAME).read_text())["owed"][0]["previous"] == "1.0"
@@ -173,7 +173,7 @@ def test_a_kill_between_the_verdict_and_its_report_loses_none_and_doubles_none(
 
 def test_a_server_that_takes_no_report_holds_up_no_update(box: Box, repo: Repo, server: OmahaServer) -> None:
     offered(server, repo, "1.1")
-    server.instead = lambda handler, check: not check and bool(handler.answer(b"", status=503) or True)
+    server.instead = lambda handler, check: not check and handler.answer(b"", status=503)
     box.tick()
     assert box.rebooting
     assert box.attributes() == {"1.0": "1/0/1", "1.1": "2/3/0"}
@@ -268,7 +268,12 @@ def test_a_hash_that_is_not_signed_for_the_version_is_not_taken(
 
 
 def answering(body: bytes, status: int = 200, **headers: str) -> Callable[..., bool]:
-    return lambda handler, _check: bool(handler.answer(body, status, **headers) or True)
+    return lambda handler, _check: handler.answer(body, status, **headers)
+
+
+def hang_up(handler: BaseHTTPRequestHandler, _check: bool) -> bool:
+    handler.close_connection = True
+    return True
 
 
 BOMB = b'<!DOCTYPE r [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><response protocol="3.0">&b;</response>'
@@ -280,7 +285,7 @@ BOMB = b'<!DOCTYPE r [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&
         (answering(PORTAL), OmahaAnswerError, "is there a portal where one has to log in?"),
         (answering(BOMB), OmahaAnswerError, "it has a document type"),
         (answering(b"<response>" + b"<!-- -->" * (1 << 20)), errors.TooMuchError, "262144 bytes that it may have"),
-        (answering(b"\x1f\x8b", **{"Content-Encoding": "gzip"}), errors.EncodedError, "it comes compressed"),
+        (answering(b"\x1f\x8b", 200, **{"Content-Encoding": "gzip"}), errors.EncodedError, "it comes compressed"),
         (answering(b"", 404), errors.MissingError, "404"),
         (answering(b"", 500), errors.BusyError, "500"),
         (answering(b"", 302, Location="ftp://127.0.0.1/"), errors.RedirectError, "redirected to what is no URL"),
@@ -306,7 +311,7 @@ def test_a_server_that_drips_is_left(box: Box, repo: Repo, server: OmahaServer) 
     box.settings = replace(box.settings, minimum_rate_time=box.settings.connect_deadline / 60)
     repo.publish("1.1")
 
-    def drip(handler: BaseHTTPRequestHandler, _check: bool) -> bool:  # noqa: FBT001
+    def drip(handler: BaseHTTPRequestHandler, _check: bool) -> bool:
         wfile = handler.wfile
         wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while not server.over.wait(0.02):

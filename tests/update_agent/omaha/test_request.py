@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from update_agent.omaha.events import FINISHED, INSTALLED, ROLLED_BACK, STARTED, Code, Event, failed, rebooted
 from update_agent.omaha.request import Client, encode
 
-RECORDED = ElementTree.fromstring((Path(__file__).parent / "recorded/request.xml").read_text())  # noqa: S314
+RECORDED = ET.fromstring((Path(__file__).parent / "recorded/request.xml").read_text())  # noqa: S314
 ME = Client("{e96281a6-d1af-4bde-9a0a-97b76e56dc57}", "1.0", "beta", "boot", "machine", "web-1", "x86_64")
 LATER = {"machinealias"}
 """What Flatcar's update_engine added since that was recorded (GetAppXml in omaha_request_action.cc)."""
 
 
-def asked(client: Client = ME, *events: Event, check: bool = True) -> ElementTree.Element:
-    return ElementTree.fromstring(encode(client, events, check=check))  # noqa: S314
+def asked(client: Client = ME, *events: Event, check: bool = True) -> ET.Element:
+    return ET.fromstring(encode(client, events, check=check))  # noqa: S314
 
 
 def test_a_question_has_the_elements_and_attributes_of_update_engine() -> None:
