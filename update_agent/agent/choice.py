@@ -98,7 +98,8 @@ def choose(
         mine = [release for release in named if selected.means(release)]
         if not mine:
             return _not_signed(selected, me, published=bool(named))
-        if compare(selected.version, me.version) <= 0 and not wish.downgrade:
+        newer_by = compare(selected.version, me.version)
+        if newer_by == 0 or (newer_by < 0 and not wish.downgrade):
             return Nothing(f"the server at {selected.shown} names {selected.version}, and {me.version} runs")
         grouped: Sequence[Release] = [release for release in mine if me.group in release.groups]
     elif wish.version is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,17 +12,20 @@ import pytest
 
 from tests.update_agent.agent.fleet import SIZE, Box, system
 from tests.update_agent.omaha_server import APP_ID, PORTAL, OmahaServer
-from tests.update_agent.updates import updatectl
+from tests.update_agent.updates import describe, updatectl
+from update_agent.agent.bringing import install_medium
 from update_agent.agent.checking import check
 from update_agent.agent.choice import Wish
 from update_agent.agent.obtaining import obtain
 from update_agent.agent.outbox import NAME, Outbox
+from update_agent.agent.session import Session
 from update_agent.agent.wanting import Outcome
 from update_agent.cli import common
 from update_agent.errors import UpdateError
 from update_agent.omaha.errors import OmahaAnswerError
-from update_agent.state.transitions import State
+from update_agent.state.transitions import Happening, State
 from update_agent.transport import errors
+from update_agent.transport.medium import open_medium
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,6 +195,16 @@ def test_a_server_that_is_silent_holds_up_no_update(box: Box, repo: Repo, server
     assert server.posts == 2
 
 
+def test_a_server_that_drips_its_thanks_has_ten_seconds(box: Box, repo: Repo, server: OmahaServer) -> None:
+    offered(server, repo, "1.1")
+    server.instead = lambda handler, check: not check and drip(handler, check)
+    box.hand.tick = 0.5
+    box.tick()
+    assert box.rebooting
+    assert server.posts == 2
+    assert any("it was not transferred within 10 seconds" in line for line in box.told)
+
+
 def test_an_update_that_fails_ends_for_the_server_too(box: Box, repo: Repo, server: OmahaServer) -> None:
     release = offered(server, repo, "1.1")
     blob = repo.folder / "blobs" / release.blob
@@ -307,17 +321,18 @@ def test_whatever_a_server_answers_nothing_is_installed_and_the_check_says_why(
         check(session, shelf)
 
 
+def drip(handler: BaseHTTPRequestHandler, _check: bool) -> bool:
+    """Every 20 ms a byte."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while not handler.server.over.wait(0.02):  # type: ignore[attr-defined]
+            handler.wfile.write(b" ")
+    return True
+
+
 def test_a_server_that_drips_is_left(box: Box, repo: Repo, server: OmahaServer) -> None:
     box.settings = replace(box.settings, minimum_rate_time=box.settings.connect_deadline / 60)
     repo.publish("1.1")
-
-    def drip(handler: BaseHTTPRequestHandler, _check: bool) -> bool:
-        wfile = handler.wfile
-        wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        while not server.over.wait(0.02):
-            wfile.write(b" ")
-        return True
-
     server.instead = drip
     box.hand.tick = 0.05
     assert "bytes came within" in refused(box)
@@ -359,6 +374,77 @@ def test_a_download_that_was_interrupted_goes_on_without_asking_again(
     box.prove()
     box.tick()
     assert reports(server)[-1] == (3, 2, None, "1.0")
+
+
+def test_an_installation_that_was_killed_while_it_was_read_back_ends_for_the_server_too(
+    box: Box, repo: Repo, server: OmahaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(session: Session, *arguments: object, **more: object) -> None:
+        if arguments == (Happening.VERIFIED,):
+            raise KilledError
+        step(session, *arguments, **more)  # type: ignore[arg-type]
+
+    offered(server, repo, "1.1")
+    step = Session.step
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(Session, "step", killed)
+        box.tick()
+    assert box.state == State.VERIFYING
+    box.tick()
+    assert box.rebooting
+    assert reports(server) == [STARTED, FINISHED, (3, 0, "1", None), STARTED, FINISHED, INSTALLED]
+
+
+def test_an_older_version_is_taken_from_a_server_by_a_person_who_says_so(
+    box: Box, repo: Repo, server: OmahaServer
+) -> None:
+    offered(server, repo, "1.0.0")
+    offered(server, repo, "0.9")
+    with box.session() as session:
+        assert obtain(session, Wish()).outcome is Outcome.NOTHING
+        assert obtain(session, Wish(downgrade=True)).version == "0.9"
+
+
+def test_the_running_version_is_never_what_a_server_selects(box: Box, repo: Repo, server: OmahaServer) -> None:
+    release = repo.publish("1.0")
+    served = f'<updatecheck status="ok"><manifest version="1.0"><actions><action event="postinstall" sha256="{b64(release.sha256)}"/>'
+    body = f'<response protocol="3.0"><app appid="{APP_ID}" status="ok">{served}</actions></manifest></updatecheck></app></response>'
+    server.instead = lambda handler, check: check and handler.answer(body.encode())
+    with box.session() as session:
+        found = obtain(session, Wish(downgrade=True))
+    assert (found.outcome, found.reason) == (Outcome.NOTHING, f"the server at {server.url} names 1.0, and 1.0 runs")
+
+
+def test_a_server_is_not_asked_where_the_repository_cannot_be(box: Box, repo: Repo, server: OmahaServer) -> None:
+    """It would count the machine as one that updates."""
+    offered(server, repo, "1.1")
+    (repo.folder / "metadata/timestamp.json").unlink()
+    refused(box)
+    assert server.posts == 0
+
+
+def test_a_server_that_is_disabled_is_not_asked(box: Box, repo: Repo, server: OmahaServer) -> None:
+    offered(server, repo, "1.1")
+    box.settings = replace(box.settings, server="disabled")
+    box.tick()
+    assert (box.state, server.posts) == (State.IDLE, 0)
+
+
+def test_what_a_person_brings_is_reported(box: Box, server: OmahaServer, tmp_path: Path) -> None:
+    content = system("1.1")
+    (tmp_path / "medium").mkdir()
+    (tmp_path / "medium/slot.img").write_bytes(content)
+    describe(tmp_path / "medium", content, version="1.1", **{"slot-type": str(box.found.type_guid)})
+    with open_medium(tmp_path / "medium") as update, box.session() as session:
+        install_medium(session, update, None, 3)
+    assert reports(server) == [STARTED, FINISHED, INSTALLED]
+    box.boot()
+    box.prove()
+    box.tick()
+    assert reports(server)[3:] == [(3, 2, None, "1.0")]
 
 
 def test_the_commands_say_what_the_server_says(
