@@ -430,7 +430,10 @@ def test_a_server_that_is_disabled_is_not_asked(box: Box, repo: Repo, server: Om
     offered(server, repo, "1.1")
     box.settings = replace(box.settings, server="disabled")
     box.tick()
-    assert (box.state, server.posts) == (State.IDLE, 0)
+    assert box.state == State.IDLE
+    with box.session() as session:
+        assert obtain(session, Wish()).outcome is Outcome.INSTALLED
+    assert server.posts == 0
 
 
 def test_what_a_person_brings_is_reported(box: Box, server: OmahaServer, tmp_path: Path) -> None:
