@@ -59,6 +59,7 @@ IMPORTERS = {
     "cryptography": {"update_agent.publish"},
     "dbus_fast": {"update_agent.agent"},
     "prometheus_client": {"update_agent.agent"},
+    "xml.parsers": {"update_agent.omaha"},
 }
 """Libraries that few rooms know, and these rooms."""
 ENTRY_POINTS = {"update_agent.entry": "update_agent.cli", "update_agent.locksmith": "update_agent.cli"}
@@ -115,6 +116,7 @@ LAYERS = {
         "reboot.errors",
         "reboot.strategy",
         "reboot",
+        "omaha",
         "agent",
         "cli",
         "entry",
@@ -230,6 +232,7 @@ def test_dependencies_point_one_way(package: str) -> None:
         ("bootselect.integration.stage", "from bootselect.initramfs.config import OFF", False),
         ("image_builder.definition.load", "from bootselect.initramfs.config import OFF", False),
         ("update_agent.lock.queue", "from update_agent.agent.tick import tick", True),
+        ("update_agent.omaha.answer", "from update_agent.agent.omaha import OmahaSelector", True),
         ("update_agent.lock.semaphore", "from update_agent.lock.etcd import Etcd", True),
         ("update_agent.cli", "from bootselect.click_support import say", False),
         ("update_agent.slot.install", "from update_agent.transport.medium import Update", False),

@@ -22,21 +22,37 @@ if TYPE_CHECKING:
 def check(session: Session, shelf: Shelf, wish: Wish | None = None) -> Release | Nothing:
     """Look for a release: the state is available afterwards, or idle with the reason.
 
-    Raises NotNowError, and what ``Shelf.refresh`` raises, with the state idle.
+    Raises NotNowError, and what ``find`` raises, with the state idle.
     """
     wish = wish or Wish()
     require_free(session)
     session.step(Happening.CHECK)
     with _failures_noted(session):
-        trusted = shelf.refresh()
-    for refused in trusted.refused:
-        session.tell(f"passed over: {refused}")
-    me = session.world.identity(session.facts)
-    found = choose(trusted.releases, me, session.machine.known_bad, session.world.clock.now(), wish)
+        found = find(session, shelf, wish)
     if isinstance(found, Nothing):
         session.step(Happening.NOTHING, found.reason, version=found.version)
     else:
         session.step(Happening.FOUND, version=found.version, asked=wish.again)
+    return found
+
+
+def find(session: Session, shelf: Shelf, wish: Wish) -> Release | Nothing:
+    """The release for this machine, or why there is none; no step is taken.
+
+    The repository is asked first: who asks a server that selects is counted there as one that updates now. Raises what
+    ``Shelf.refresh`` and ``Selector.ask`` raise.
+    """
+    trusted = shelf.refresh()
+    for refused in trusted.refused:
+        session.tell(f"passed over: {refused}")
+    world, selector = session.world, session.world.selector
+    selected = None if selector is None or not wish.bound else selector.ask(session.facts)
+    if isinstance(selected, Nothing):
+        return selected
+    me = world.identity(session.facts)
+    found = choose(trusted.releases, me, session.machine.known_bad, world.clock.now(), wish, selected)
+    if selector is not None and selected is not None and isinstance(found, Nothing):
+        selector.refuse(session.facts, found)
     return found
 
 

@@ -45,6 +45,13 @@ class Wish:
     version: str | None = None
     downgrade: bool = False
     again: bool = False
+    elsewhere: bool = False
+    """From a repository that a person named."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether a server that selects is asked: not where a person said what is to be taken."""
+        return self.version is None and not self.elsewhere
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,21 @@ class Nothing:
     version: str | None = None
     runs: bool = False
     """The version that is asked for is the one that runs."""
+    disagrees: bool = False
+    """What a server named is not what is signed."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What the server at ``shown`` says that this machine may take now: a version, and the SHA-256 that it names for it."""
+
+    shown: str
+    version: str
+    sha256: frozenset[str]
+
+    def means(self, release: Release) -> bool:
+        """Whether each hash is one that is signed: that of the slot image, or that of the file of its frames."""
+        return self.sha256 <= {release.sha256, release.blob.partition(".")[0]}
 
 
 def choose(
@@ -63,17 +85,30 @@ def choose(
     bad: Callable[[str], KnownBad | None],
     now: datetime,
     wish: Wish | None = None,
+    selected: Selected | None = None,
 ) -> Release | Nothing:
-    """The newest release that nothing speaks against, or what speaks against the newest one."""
+    """The newest release that nothing speaks against, or what speaks against the newest one.
+
+    What a server ``selected`` is taken or nothing is. It stands in for the waves; all else speaks against it as ever.
+    """
     wish = wish or Wish()
     mine = [release for release in releases if me.fits(release)]
-    if wish.version is not None:
+    if selected is not None:
+        named = [release for release in mine if release.version == selected.version]
+        mine = [release for release in named if selected.means(release)]
+        if not mine:
+            return _not_signed(selected, me, published=bool(named))
+        newer_by = compare(selected.version, me.version)
+        if newer_by == 0 or (newer_by < 0 and not wish.downgrade):
+            return Nothing(f"the server at {selected.shown} names {selected.version}, and {me.version} runs")
+        grouped: Sequence[Release] = [release for release in mine if me.group in release.groups]
+    elif wish.version is not None:
         mine = [release for release in mine if release.version == wish.version]
         if wish.version == me.version:
             return Nothing(f"{me.version} runs already", me.version, runs=True)
         if not mine:
             return Nothing(f"{wish.version} is not published for {me.name} and slots of type {me.slot_type}")
-        grouped: Sequence[Release] = mine
+        grouped = mine
     else:
         if not mine:
             return Nothing(f"nothing is published for {me.name} and slots of type {me.slot_type}")
@@ -84,7 +119,8 @@ def choose(
     )
     if not newer:
         return _no_newer(mine, grouped, me, wish)
-    obstacles = [(release, _obstacle(release, me, bad, now, wish)) for release in newer]
+    waves = wish.version is None and selected is None
+    obstacles = [(release, _obstacle(release, me, bad, now, wish, waves=waves)) for release in newer]
     free = next((release for release, obstacle in obstacles if not obstacle), None)
     if free is None:
         release, obstacle = obstacles[0]
@@ -96,12 +132,28 @@ def choose(
     return free
 
 
-def _obstacle(release: Release, me: Identity, bad: Callable[[str], KnownBad | None], now: datetime, wish: Wish) -> str:
+def _not_signed(selected: Selected, me: Identity, *, published: bool) -> Nothing:
+    server = f"the server at {selected.shown}"
+    if published:
+        return Nothing(f"{server} names another SHA-256 for {selected.version} than is signed", disagrees=True)
+    names = f"{server} names {selected.version}, which"
+    return Nothing(f"{names} is not published for {me.name} and slots of type {me.slot_type}", disagrees=True)
+
+
+def _obstacle(
+    release: Release,
+    me: Identity,
+    bad: Callable[[str], KnownBad | None],
+    now: datetime,
+    wish: Wish,
+    *,
+    waves: bool,
+) -> str:
     """What speaks against a release, in words that follow its version; empty for nothing."""
     known = bad(release.version)
     if known is not None and not wish.again:
         return f"is not taken again: {known.at:%Y-%m-%d %H:%M} UTC: {known.reason}"
-    if wish.version is None:
+    if waves:
         begin = opens(release.waves, place_of(me.machine_id, release.name, release.version))
         if begin is None:
             return "is not for this machine: none of its waves reaches it"

@@ -113,6 +113,9 @@ def session_of(
         if loaded.problem:
             tell(loaded.problem)
         history = History(world.folder, world.settings.history_size, files)
-        session = Session(world, writer, loaded.machine, world.facts(), history, listeners, tell)
+        facts = world.facts()
+        if world.selector is not None:
+            listeners = (*listeners, world.selector.listener(loaded.machine, facts))
+        session = Session(world, writer, loaded.machine, facts, history, listeners, tell)
         session.catch_up()
         yield session

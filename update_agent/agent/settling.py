@@ -27,5 +27,7 @@ def settle(session: Session) -> None:
     if session.state in (State.GOOD, State.ROLLED_BACK):
         machine = session.machine
         verdict = Verdict.GOOD if session.state is State.GOOD else Verdict.ROLLED_BACK
+        if session.world.selector is not None:
+            session.world.selector.owe(machine.version or "", proved=verdict is Verdict.GOOD)
         note_verdict(Book(session.world.folder, tell=session.tell), machine.version or "", verdict, machine.reason)
         session.step(Happening.SETTLE)

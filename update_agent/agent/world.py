@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bootselect.slot_disk import SlotDisk
+    from update_agent.agent.selector import Selector
     from update_agent.agent.shelf import Shelf
     from update_agent.boot_chain import BootChain
     from update_agent.config.settings import Settings
@@ -31,7 +32,8 @@ CANCEL = "cancel"
 class World:
     """``facts`` looks at the machine anew each time. ``name`` is that of its images, ``machine_id`` that of machine-id(5), or empty.
 
-    ``open_shelf`` opens the repository of the settings; ``reboot`` asks the machine to, and returns.
+    ``open_shelf`` opens the repository of the settings; ``reboot`` asks the machine to, and returns. ``selector``: the server that says
+    which release is taken, where the settings name one.
     """
 
     settings: Settings
@@ -43,6 +45,7 @@ class World:
     open_shelf: Callable[[], AbstractContextManager[Shelf]]
     reboot: Callable[[], None]
     clock: Clock = field(default_factory=Clock)
+    selector: Selector | None = None
 
     @property
     def folder(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import ModuleType
 
+    from update_agent.agent.selector import Selector
     from update_agent.agent.shelf import Shelf
     from update_agent.agent.world import World
     from update_agent.config.settings import Settings
@@ -61,7 +63,17 @@ def world_here(settings: Settings | None = None) -> World:
         opened: AbstractContextManager[Shelf] = online().shelf_of(settings, tell)
         return opened
 
-    return here(settings, open_shelf)
+    world = here(settings, open_shelf)
+    return replace(world, selector=_selector(settings, world)) if settings.selected else world
+
+
+def _selector(settings: Settings, world: World) -> Selector | None:
+    """The server that selects; None without the libraries that a repository needs, too: nothing is taken from one then."""
+    try:
+        selector: Selector = online().selector_of(settings, world, tell)
+    except LibrariesMissingError:
+        return None
+    return selector
 
 
 def show_json(fields: object) -> None:

@@ -130,7 +130,8 @@ def _from_repository(place: str | None, version: str | None, ears: Ears, *, down
     room, settings = online(), settings_here()
     world = world_here(settings if place is None else replace(settings, repository=place))
     with session_of(world, tell=tell) as session:
-        wanted: Wanted = room.obtain(session, room.Wish(version, downgrade, again), ears)
+        wish = room.Wish(version, downgrade, again, elsewhere=place is not None)
+        wanted: Wanted = room.obtain(session, wish, ears)
         return wanted
 
 

@@ -79,12 +79,18 @@ class Settings:
         "update.server",
         kinds.url(DISABLED),
         "",
-        f"`{DISABLED}` stops all updates. The address of an Omaha server is accepted for the sake of files that have one, and not asked: this version chooses by the repository alone.",
+        f"`{DISABLED}` stops all updates. The address of an Omaha server: it says which of the releases of the repository this machine may take now, in place of their waves ([updates.md](updates.md#a-server-says-who-takes-what)).",
         conf=("SERVER",),
         cloud="coreos.update.server",
     )
+    app_id: str = setting(
+        "update.app-id",
+        kinds.text(r"[A-Za-z0-9{}._-]{1,80}", "1 to 80 letters, digits, '{', '}', '.', '_' and '-'"),
+        "{e96281a6-d1af-4bde-9a0a-97b76e56dc57}",
+        "What the Omaha server knows this system as; by default that of CoreOS and Flatcar.",
+    )
     machine_alias: str = setting(
-        "update.machine-alias", _TEXT, "", "A name for people, which the server is told.", conf=("MACHINE_ALIAS",)
+        "update.machine-alias", _TEXT, "", "A name for people, which the Omaha server is told.", conf=("MACHINE_ALIAS",)
     )
     repository: str = setting(
         "update.repository",
@@ -298,6 +304,11 @@ class Settings:
     def enabled(self) -> bool:
         """Whether updates are looked for at all: not where the server is ``disabled``."""
         return self.server != DISABLED
+
+    @property
+    def selected(self) -> bool:
+        """Whether an Omaha server says which release is taken."""
+        return self.server not in ("", DISABLED)
 
 
 ROWS: Mapping[str, Row] = {field.metadata["row"].key: field.metadata["row"] for field in dataclasses.fields(Settings)}

@@ -194,8 +194,10 @@ class Connection:
                 address.url, f"the proxy {proxy.host} does not connect: {response.status} {response.reason}"
             )
 
-    def ask(self, target: str, headers: dict[str, str], most: int, floor: Floor) -> tuple[HTTPResponse, Stream]:
-        """Send a GET and read the headers of the answer, whose body may have ``most`` bytes.
+    def ask(
+        self, target: str, headers: dict[str, str], body: bytes | None, most: int, floor: Floor
+    ) -> tuple[HTTPResponse, Stream]:
+        """Send a GET, or a POST where there is a ``body``, and read the headers of the answer, whose body may have ``most`` bytes.
 
         Raises LostError, BadAnswerError, HTTPException, and what the floor raises.
         """
@@ -208,7 +210,7 @@ class Connection:
         http.sock = _Socket(sock, lambda: stream)
         sock.settimeout(floor.patience())
         try:
-            http.request("GET", target, headers=headers)
+            http.request("GET" if body is None else "POST", target, body, headers)
             response = http.getresponse()
         except (HTTPException, OSError, TransportError) as error:
             if stream.error is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException, RemoteDisconnected
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from update_agent.transport.pace import Clock
 
 _REDIRECTS = {301, 302, 303, 307, 308}
+_SEE_OTHER = 303
 _MOST_REDIRECTS = 5
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.IGNORECASE)
 
@@ -77,15 +78,33 @@ class HttpClient:
 
         Raises a TransportError.
         """
-        address, wanted = Address.parse(url), {**self._headers, **(headers or {})}
+        with self._asking(_Question(headers or {}, None, most, deadline or self.deadline), url) as answer:
+            yield answer
+
+    def post(self, url: str, body: bytes, kind: str, largest: int) -> bytes:
+        """What a POST of ``body``, which is of the ``kind`` of Content-Type, is answered with, whole. Raises as ``fetch``.
+
+        It may do something at the server: no connection that was kept is used, whose end could mean that it came or not. A redirect
+        that would make a GET of it is not followed.
+        """
+        question = _Question({"Content-Type": kind}, body, largest, self.deadline)
+        with self._asking(question, url) as answer:
+            return _whole(answer, url, largest)
+
+    @contextmanager
+    def _asking(self, question: _Question, url: str) -> Iterator[Answer]:
+        address, wanted = Address.parse(url), {**self._headers, **question.headers}
         # Compressed on the way, ranges and lengths would be those of something else.
         wanted |= {"Accept-Encoding": "identity", "Cache-Control": "no-transform"}
+        question = replace(question, headers=wanted)
         for _ in range(_MOST_REDIRECTS + 1):
-            connection, answer = self._ask(address, wanted, most, deadline or self.deadline)
+            connection, answer = self._ask(address, question)
             try:
                 if answer.status not in _REDIRECTS:
                     yield answer
                     return
+                if answer.status == _SEE_OTHER and question.body is not None:
+                    raise errors.RedirectError(address.url, "what was posted is redirected to a page (303)")
                 address = address.redirected(answer.header("Location"))
             finally:
                 finished = answer.finished or answer.drain()
@@ -96,22 +115,20 @@ class HttpClient:
                     connection.close()
         raise errors.RedirectError(url, f"more than {_MOST_REDIRECTS} redirects")
 
-    def _ask(
-        self, address: Address, headers: dict[str, str], most: int, deadline: Deadline
-    ) -> tuple[Connection, Answer]:
+    def _ask(self, address: Address, question: _Question) -> tuple[Connection, Answer]:
         proxy_url = self._proxy(address)
         proxy = Proxy.parse(proxy_url) if proxy_url else None
         target = address.target
-        headers = {"Host": address.netloc, **headers}
+        headers = {"Host": address.netloc, **question.headers}
         if proxy is not None and address.scheme == "http":
             target = address.url
             if proxy.authorization:
                 headers["Proxy-Authorization"] = proxy.authorization
         while True:
-            floor = Floor(address.url, self._limits, deadline, self._clock)
-            connection = self._connected(address, proxy, floor)
+            floor = Floor(address.url, self._limits, question.deadline, self._clock)
+            connection = self._connected(address, proxy, floor, anew=question.body is not None)
             try:
-                response, stream = connection.ask(target, headers, most, floor)
+                response, stream = connection.ask(target, headers, question.body, question.most, floor)
             except (errors.LostError, RemoteDisconnected) as error:
                 connection.close()
                 if connection.used:
@@ -126,10 +143,10 @@ class HttpClient:
             connection.used = True
             return connection, Answer(address.url, response, stream)
 
-    def _connected(self, address: Address, proxy: Proxy | None, floor: Floor) -> Connection:
+    def _connected(self, address: Address, proxy: Proxy | None, floor: Floor, *, anew: bool) -> Connection:
         kept, self._idle = self._idle, None
         if kept is not None:
-            if kept.key == (address.scheme, address.host, address.port):
+            if kept.key == (address.scheme, address.host, address.port) and not anew:
                 return kept
             kept.close()
         connection = Connection(address, proxy, self._limits, self._context, self._clock, self._rate)
@@ -139,15 +156,29 @@ class HttpClient:
     def fetch(self, url: str, largest: int) -> bytes:
         """A small file, whole. Raises a TransportError: TooMuchError where it has more than ``largest`` bytes."""
         with self.get(url, most=largest) as answer:
-            answer.require(200)
-            data = bytearray()
-            while max(len(data), answer.number("Content-Length") or 0) <= largest:
-                piece = memoryview(bytearray(min(64 << 10, largest + 1 - len(data))))
-                count = answer.readinto(piece)
-                if not count:
-                    return bytes(data)
-                data += piece[:count]
-        raise errors.TooMuchError(url, f"it has more than the {largest} bytes that it may have")
+            return _whole(answer, url, largest)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """``body``: that of a POST, or None for a GET. The body of the answer is not read far beyond ``most`` bytes."""
+
+    headers: Mapping[str, str]
+    body: bytes | None
+    most: int
+    deadline: Deadline
+
+
+def _whole(answer: Answer, url: str, largest: int) -> bytes:
+    answer.require(200)
+    data = bytearray()
+    while max(len(data), answer.number("Content-Length") or 0) <= largest:
+        piece = memoryview(bytearray(min(64 << 10, largest + 1 - len(data))))
+        count = answer.readinto(piece)
+        if not count:
+            return bytes(data)
+        data += piece[:count]
+    raise errors.TooMuchError(url, f"it has more than the {largest} bytes that it may have")
 
 
 @dataclass

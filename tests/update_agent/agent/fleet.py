@@ -16,6 +16,7 @@ from gptlib.disk import Disk
 from tests.update_agent.published import LAYOUT, disk_with, image
 from tests.update_agent.repository.world import FLOOR, Fast, Hand
 from tests.update_agent.updates import A, B
+from update_agent.agent.online import selector_of
 from update_agent.agent.rebooting import PLAIN
 from update_agent.agent.session import session_of
 from update_agent.agent.tick import tick
@@ -196,9 +197,12 @@ class Box:
 
     @property
     def world(self) -> World:
-        return World(
+        world = World(
             self.settings, self.found, NAME, "machine", None, self.facts, self.shelf, self.reboot, self.hand.clock()
         )
+        if not self.settings.selected:
+            return world
+        return replace(world, selector=selector_of(self.settings, world, self.told.append))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
