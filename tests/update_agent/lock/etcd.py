@@ -98,6 +98,10 @@ class Member:
             self._process = None
 
     @property
+    def dead(self) -> bool:
+        return self._process is None
+
+    @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
 
@@ -184,9 +188,7 @@ def _ports(some: list[int], *, cuttable: bool) -> Ports:
 
 
 @contextmanager
-def running(
-    number: int, *options: str, health: tuple[str, ...] = (), cuttable: bool = False
-) -> Iterator[Cluster]:
+def running(number: int, *options: str, health: tuple[str, ...] = (), cuttable: bool = False) -> Iterator[Cluster]:
     """A cluster of its own, with its data in memory where there is any."""
     folder = Path(tempfile.mkdtemp(prefix="slotboot-etcd-", dir=MEMORY if MEMORY.is_dir() else None))
     cluster = Cluster(folder, number, options, cuttable=cuttable)

@@ -31,7 +31,9 @@ def others(cluster: Cluster, member: Member) -> list[Member]:
 
 
 @pytest.mark.parametrize("deaf", [True, False], ids=["it hears nothing", "it is not heard"])
-def test_a_member_that_is_cut_off_in_one_direction_cannot_answer_and_the_others_can(deaf: bool, cuttable: Cluster) -> None:
+def test_a_member_that_is_cut_off_in_one_direction_cannot_answer_and_the_others_can(
+    deaf: bool, cuttable: Cluster
+) -> None:
     network = cuttable.network
     assert network is not None
     alone = cuttable.leader()
