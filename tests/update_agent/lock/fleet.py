@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.update_agent.lock.pool import Life
 
 THREADS = 20
-NEAR = 3
+NEAR = 5
 """Machines at the front of the queue wait as the agent's library can: with a watch, which keeps a thread. All others look again later."""
 VERSION = "2"
 
@@ -55,7 +55,7 @@ class Mortal:
 class Size:
     """``dead``: so many end for good while they hold the lock, ``lost``: while they wait. ``ticket`` is that of all others.
 
-    Seconds: the machines come within ``arrive``, and are out of service for at most ``reboot``.
+    At most so many seconds: the machines come within ``arrive``, are out of service for ``reboot``, killed processes for ``restart``.
     """
 
     machines: int
@@ -65,7 +65,8 @@ class Size:
     arrive: float = 2.0
     reboot: float = 0.02
     ticket: timedelta = timedelta(minutes=2)
-    kill: float = 0.01
+    kill: float = 0.005
+    restart: float = 0.1
 
 
 @dataclass
@@ -141,7 +142,7 @@ class Fleet:
                     self.errors[type(error).__name__] += 1
             else:
                 return
-            yield luck.random() * 0.5
+            yield luck.random() * self.size.restart
 
     def _process(self, name: str, etcd: Any, luck: random.Random) -> Life:  # noqa: ANN401  (what ``wrap`` makes)
         """One process of the agent. To its end: this machine's part is over."""
@@ -157,7 +158,7 @@ class Fleet:
                 lock.wait(luck.uniform(0.3, 1.0))
                 yield 0.0
             else:
-                yield self._patience(answer.ahead) * luck.uniform(0.8, 1.0)
+                yield self._patience(answer.ahead) * luck.uniform(0.4, 0.7)
         if name in self.dead:
             return
         self._out_of_service(name)

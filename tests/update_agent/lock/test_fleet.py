@@ -66,7 +66,7 @@ def test_the_judge_finds_what_must_not_be(documents: list[str | tuple[str, str |
     assert wrong in " ".join(found)
 
 
-SIZES = {60: Size(60, 3, reboot=0.5), 1000: Size(1000, 4, dead=3, lost=4, arrive=15.0)}
+SIZES = {60: Size(60, 3, reboot=0.3, kill=0.02), 1000: Size(1000, 4, dead=3, lost=4, arrive=15.0)}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,8 @@ def test_a_history_whose_watch_ends_again_and_again_has_no_gap(cuttable: Cluster
 
     writer = threading.Thread(target=write)
     Group(etcd, "fleet").set_max(1)
-    history = History(cuttable, BASE, tmp_path)
+    history, network = History(cuttable, BASE, tmp_path), cuttable.network
+    assert network is not None
     writer.start()
     try:
         for turn in range(6):
@@ -189,15 +190,13 @@ def test_a_history_whose_watch_ends_again_and_again_has_no_gap(cuttable: Cluster
                 cuttable.etcdctl("compact", str(history.revision))
                 history.close()
             else:
-                cuttable.network.cut(
-                    *((one.name, other.name) for one in cuttable.members for other in cuttable.members)
-                )
+                network.cut(*((one.name, other.name) for one in cuttable.members for other in cuttable.members))
                 end = time.monotonic() + 60
                 watches = history.watches
                 while history.watches == watches and time.monotonic() < end:
                     time.sleep(0.1)
                     history.tend()
-                cuttable.network.cut()
+                network.cut()
                 cuttable.wait()
     finally:
         stop.set()
