@@ -43,13 +43,13 @@ class Lock(Protocol):
         """
 
     def release(self) -> None:
-        """Give the place back, or leave the queue. A place that is kept after a rollback stays, see ``rolled_back``."""
+        """Give the place back, or leave the queue. What ``rolled_back`` has stopped stays so."""
 
     def rolled_back(self, version: str, reason: str) -> None:
         """Keep the place, and stop the fleet on this version.
 
-        The place is given back by ``locksmithctl clear`` or ``unlock``, or by ``release`` once this machine has acquired it for
-        another version.
+        The place is given back by ``locksmithctl clear`` or ``unlock``, or by ``release``: once a newer version is proved, or where this
+        machine has no part in the lock any more.
         """
 
     def stopped(self, version: str) -> Stop | None:

@@ -88,7 +88,7 @@ class EtcdLock:
         return cast("Held | Waiting", self._repeat(step))  # mypy makes an object of the two
 
     def release(self) -> None:
-        """Give back what there is of place and ticket."""
+        """Give back what there is of place and ticket, also a place that was kept after a rollback. A stop stays."""
         self._repeat(self._leave)
 
     def rolled_back(self, version: str, reason: str) -> None:
@@ -153,8 +153,6 @@ class EtcdLock:
         seen = mine if mine is not None and own in mine.semaphore.holders else self._look("")
         semaphore = seen.semaphore
         holding = own in semaphore.holders
-        if holding and seen.record is not None and seen.record.rolled_back:
-            return self._sure or self._write(seen, semaphore, []) or None
         if not holding and seen.ticket is None and self._sure:
             return True
         semaphore = semaphore.unlocked(own) if holding else semaphore

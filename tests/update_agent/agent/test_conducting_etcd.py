@@ -106,3 +106,27 @@ def test_a_rollback_stops_the_fleet(fleet: list[Member], repo: Repo) -> None:
                 one.box.tick()
     assert {one.box.version for one in fleet} == {"1.2"}
     assert fleet[0].holders() == []
+
+
+def test_a_machine_whose_strategy_becomes_off_after_a_rollback_keeps_no_place_and_the_others_stay_stopped(
+    fleet: list[Member], repo: Repo
+) -> None:
+    repo.publish("1.1")
+    broken, other, _ = fleet
+    broken.box.broken.add("1.1")
+    broken.box.tick()
+    broken.boot()
+    broken.box.tick()
+    assert broken.box.machine.known_bad("1.1")
+    assert broken.holders() == [broken.name]
+    broken.box.settings = replace(broken.box.settings, reboot_strategy="off")
+    broken.box.tick(due=False)
+    assert broken.holders() == []
+    assert not broken.owes()
+    assert broken.cluster.etcdctl("get", "--prefix", "--keys-only", SEMAPHORE.replace("semaphore", "")).split() == [
+        SEMAPHORE,
+        SEMAPHORE.replace("semaphore", "stops/1.1"),
+    ]
+    other.box.tick()
+    assert not other.box.rebooting
+    assert other.box.machine.reason.startswith(f"version 1.1 is stopped by {broken.name} since ")
