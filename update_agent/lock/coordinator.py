@@ -34,13 +34,22 @@ class Stop:
 
 
 class Lock(Protocol):
-    """One machine's view of one group's lock. All raise LockError, and have to be asked again then."""
+    """One machine's view of one group's lock. All raise LockError, and have to be asked again then.
+
+    ``group`` and ``machine`` are the names of both in the lock.
+    """
+
+    group: str
+    machine: str
 
     def acquire(self, version: str) -> Held | Waiting:
         """Take a place for the reboot into this version, or one in the queue. Who has one goes on with it.
 
         Never waits for other machines. A machine that does not ask again for some minutes loses its place in the queue, never the lock.
         """
+
+    def held(self) -> Held | None:
+        """The place that the machine has; None for none, and where a look cannot tell. Changes nothing."""
 
     def release(self) -> None:
         """Give the place back, or leave the queue. What ``rolled_back`` has stopped stays so."""

@@ -70,7 +70,7 @@ class EtcdLock:
         clock: Callable[[], float] = time.monotonic,
         rest: Callable[[], None] = pause,
     ) -> None:
-        self.keys, self.machine = Keys(group), machine
+        self.keys, self.group, self.machine = Keys(group), group, machine
         self._etcd, self._now, self._clock, self._rest = etcd, now, clock, rest
         self._ticket_time, self._expiry = ticket, expiry
         self._sure, self._place = False, 0
@@ -86,6 +86,13 @@ class EtcdLock:
             return self._step(self._look(version), version)
 
         return cast("Held | Waiting", self._repeat(step))  # mypy makes an object of the two
+
+    def held(self) -> Held | None:
+        """As the document and the record have it."""
+        seen = self._look("")
+        if self.machine not in seen.semaphore.holders:
+            return None
+        return Held(seen.record.since if seen.record else None)
 
     def release(self) -> None:
         """Give back what there is of place and ticket, also a place that was kept after a rollback. A stop stays."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from update_agent.lock.coordinator import Lock
+    from update_agent.lock.coordinator import Held, Lock
     from update_agent.reboot.inhibitors import Inhibitor
     from update_agent.reboot.window import Window
 
@@ -115,6 +115,8 @@ class Plan:
         self._inhibited: _Inhibited | None = None
         self._again: tuple[str, float, str] | None = None
         self._drained = self._overridden = ""
+        self.answer: Held | Waiting | None = None
+        """What the lock said last of a place that the machine may still have."""
 
     def ask(self, version: str) -> Hold | None:
         """Whether the machine may reboot into ``version`` now: None; else what it waits for. Raises PromiseError."""
@@ -256,7 +258,7 @@ class Plan:
         wanted = Promise(version, kind, undrain=promise is not None and promise.undrain)
         if self.promise != wanted:
             self._save(wanted)
-        answer = lock.acquire(version)
+        self.answer = answer = lock.acquire(version)
         if not isinstance(answer, Waiting):
             return None
         self._unwarn()
@@ -331,6 +333,7 @@ class Plan:
             self.means.tell(f"the place in the lock cannot be given back ({reason}): {error}")
             return False
         self._save(replace(promise, kind="", kept=False))
+        self.answer = None
         return True
 
     def _let_go_under_off(self, decision: Now | Hold | Locked) -> None:
