@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 10.0
 """Seconds between two looks while people are warned: who logs in meanwhile is told, and a person who cancels is heard."""
-LOCK_EVERY = 10.0
-"""Seconds between two questions to the lock."""
+LOCK_EVERY, AHEAD = 10.0, 0.5
+"""Seconds between two questions to the lock; for each machine ahead where that is more, as who is far back is not the next."""
 DRAIN_EVERY = 600.0
 """Seconds from a pre-reboot.d that failed to the next try."""
 STALE = 600.0
@@ -264,7 +264,8 @@ class Plan:
         self._unwarn()
         if self._undrain(GIVEN_UP):
             self._drained = ""
-        return Hold(f"waits for its place in the lock, {answer.ahead} ahead: {answer.reason}", LOCK_EVERY)
+        seconds = max(LOCK_EVERY, AHEAD * answer.ahead)
+        return Hold(f"waits for its place in the lock, {answer.ahead} ahead: {answer.reason}", seconds)
 
     def _warning(self) -> Hold | None:
         """Until all who are logged in had the time to read it; nobody waits where nobody is."""
