@@ -13,6 +13,7 @@ from tests.update_agent.agent.test_conducting import Machine, Seen
 from tests.update_agent.lock.etcd import Cluster, running
 from tests.update_agent.reboot.fakes import Semaphore
 from update_agent.agent.conducting import Conductor, open_lock
+from update_agent.reboot.promise import Book, Promise
 from update_agent.state.transitions import State
 
 if TYPE_CHECKING:
@@ -106,6 +107,19 @@ def test_a_rollback_stops_the_fleet(fleet: list[Member], repo: Repo) -> None:
                 one.box.tick()
     assert {one.box.version for one in fleet} == {"1.2"}
     assert fleet[0].holders() == []
+
+
+def test_a_place_that_locksmithctl_took_for_a_reboot_goes_back_when_the_agent_is_there_again(
+    fleet: list[Member],
+) -> None:
+    """Nothing was armed: the machine was rebooted by hand."""
+    one = fleet[0]
+    open_lock(one.box.settings, "etcd-lock", one.name).acquire("")
+    Book(one.box.world.folder).write(Promise("", "etcd-lock"))
+    one.start()
+    one.box.tick(due=False)
+    assert one.holders() == []
+    assert not one.owes()
 
 
 def test_a_machine_whose_strategy_becomes_off_after_a_rollback_keeps_no_place_and_the_others_stay_stopped(
