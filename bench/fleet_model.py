@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 FAR = max(LOCK_EVERY, AHEAD * COUNTED)
 """Seconds between two looks of a machine with very many ahead."""
-_EXTRA = 3
+_EXTRA, _HOPELESS = 3, 3
+"""More machines at the front; changes that fail, for each machine, from which on no more are made."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,25 @@ class Case:
         """Machines of the front."""
         return math.ceil(FAR * self.scale * self.places / self.least) + _EXTRA
 
+    def pause(self, ahead: int) -> float:
+        """Seconds until a machine looks again that has so many before it."""
+        return max(LOCK_EVERY, AHEAD * min(ahead, COUNTED)) * self.scale
+
+    def far_looks(self, many: int) -> float:
+        """Reads a second of so many machines that are further back than the front."""
+        counted = max(0, min(many, COUNTED - self.near))
+        some = sum(1 / self.pause(self.near + place) for place in range(counted))
+        return (some + (many - counted) / (FAR * self.scale)) * self.looks
+
 
 @dataclass
 class Outcome:
-    """``seconds`` until the last machine has given its place back. Requests and bytes: all, and in the worst span of a second."""
+    """``seconds`` until the last machine has given its place back; infinite where machines only get in each other's way.
 
-    seconds: float = 0.0
+    Requests and bytes: all, and in the worst minute, for a second.
+    """
+
+    seconds: float = math.inf
     requests: float = 0.0
     failed: int = 0
     peak_requests: float = 0.0
@@ -96,9 +110,11 @@ class _World:
     etcd: simpy.Resource
     luck: random.Random
     span: float
+    end: simpy.Event
     queue: list[int] = field(default_factory=list)
-    far: list[int] = field(default_factory=list)
     come: int = 0
+    next_far: int = 0
+    far: float = 0.0
     holders: int = 0
     revision: int = 0
     done: int = 0
@@ -117,22 +133,11 @@ class _World:
         """Ask etcd, which others ask too."""
         costs = self.costs
         self.asked(reads, writes)
-        busy = len(self.far_waiting) * self.case.looks / (FAR * self.case.scale) * costs.etcd
+        busy = self.far * costs.etcd
         with self.etcd.request() as turn:
             yield turn
             yield self.env.timeout((reads + writes) * costs.etcd / (1 - min(busy, 0.95)))
         yield self.env.timeout(max(0.0, reads * (costs.read - costs.etcd) + writes * (costs.write - costs.etcd)))
-
-    @property
-    def far_waiting(self) -> range:
-        """Those that are not simulated yet."""
-        return range(self.next_far, self.come)
-
-    next_far: int = 0
-
-    def pause(self, ahead: int) -> float:
-        """Seconds until a machine looks again."""
-        return max(LOCK_EVERY, AHEAD * min(ahead, COUNTED)) * self.case.scale
 
     def change(self) -> Steps:
         """Look and write the document, until nobody else did in between."""
@@ -149,6 +154,8 @@ class _World:
             self.revision += 1
             return True
         self.out.failed += 1
+        if self.out.failed == _HOPELESS * self.case.machines:
+            self.end.succeed()
         yield self.env.timeout(self.luck.uniform(0, PAUSE))
         return False
 
@@ -172,21 +179,22 @@ class _World:
         """What those further back ask: looks, and now and then a lease that is renewed."""
         case = self.case
         while self.done < case.machines:
-            many = len(self.far_waiting)
-            self.asked(many * self.span * case.looks / (FAR * case.scale), 0)
+            many = self.come - self.next_far
+            self.far = case.far_looks(many)
+            self.asked(self.far * self.span, 0)
             self.requests[int(self.env.now / self.span)] += many * self.span / (TICKET.total_seconds() / 3 * case.scale)
             yield self.env.timeout(self.span)
 
     def machine(self, number: int) -> Steps:
         """From the front of the queue to the end."""
         case, luck = self.case, self.luck
-        yield self.env.timeout(luck.random() * self.pause(bisect.bisect_left(self.queue, number)))
+        yield self.env.timeout(luck.random() * case.pause(bisect.bisect_left(self.queue, number)))
         while True:
             seen = self.revision
             yield from self.ask(case.looks, 0)
             ahead, free = bisect.bisect_left(self.queue, number), case.places - self.holders
             if ahead >= free:
-                yield self.env.timeout(self.pause(ahead))
+                yield self.env.timeout(case.pause(ahead))
             elif (yield from self.write(seen)):
                 break
         self.queue.remove(number)
@@ -200,6 +208,7 @@ class _World:
         self.done += 1
         if self.done == case.machines:
             self.out.seconds = self.env.now
+            self.end.succeed()
 
 
 def simulate(case: Case, costs: Costs, seed: int = 1) -> Outcome:
@@ -208,10 +217,10 @@ def simulate(case: Case, costs: Costs, seed: int = 1) -> Outcome:
 
     env = simpy.Environment()
     span = 60.0 * case.scale
-    world = _World(case, costs, env, simpy.Resource(env, capacity=1), random.Random(seed), span)  # noqa: S311
+    world = _World(case, costs, env, simpy.Resource(env, capacity=1), random.Random(seed), span, env.event())  # noqa: S311
     env.process(world.arrive())
     env.process(world.wait())
-    env.run()
+    env.run(until=world.end)
     out = world.out
     out.requests = sum(world.requests.values())
     out.peak_requests, out.peak_bytes = (max(some.values()) / span for some in (world.requests, world.bytes))
