@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from update_agent.lock import wire
-from update_agent.lock.errors import LockError
+from tests.update_agent.lock.troubles import both
+from update_agent.lock import repeat, wire
+from update_agent.lock.coordinator import Held, Waiting
+from update_agent.lock.errors import LockAmbiguousError, LockError
 from update_agent.lock.etcd import Access, Etcd
+from update_agent.lock.group import Group
+from update_agent.lock.keys import Keys
+from update_agent.lock.queue import EtcdLock
+from update_agent.lock.semaphore import Semaphore
 
 if TYPE_CHECKING:
     from tests.update_agent.lock.etcd import Cluster, Member
@@ -55,3 +61,27 @@ def test_clients_that_are_cut_off_hear_nothing_from_this_member_alone(cuttable: 
         assert all(answers(one, 10) for one in cuttable.endpoints)
     network.cut()
     assert all(answers(one, 10) for one in cuttable.faces)
+
+
+def test_a_leader_that_is_cut_off_lets_nobody_in_and_says_that_it_may_be_wrong(
+    cuttable: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = cuttable.network
+    assert network is not None
+    monkeypatch.setattr(repeat, "PATIENCE", 1.0)
+    leader = cuttable.leader()
+    rest = others(cuttable, leader)
+    Group(cuttable.client(), "g").set_max(1)
+    network.cut(*both(leader.name, *(one.name for one in rest)))
+    alone, whole = (Etcd(Access(some), read=2.0) for some in ((leader.endpoint,), tuple(one.endpoint for one in rest)))
+    with pytest.raises(LockError):
+        EtcdLock(alone, "g", "a").acquire("2")
+    with pytest.raises(LockAmbiguousError):  # one that does not look first
+        alone.change([], [wire.put(Keys("g").semaphore, Semaphore(1, ("a",)).to_bytes())])
+    assert Group(alone, "g").view().stale
+    assert isinstance(EtcdLock(whole, "g", "b").acquire("2"), Held)
+    network.cut()
+    cuttable.wait()
+    view = Group(alone, "g").view()
+    assert (view.stale, view.semaphore.holders) == (False, ("b",))
+    assert isinstance(EtcdLock(alone, "g", "a").acquire("2"), Waiting)
