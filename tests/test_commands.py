@@ -14,6 +14,7 @@ from qemu_tests.story import demo
 ROOT = Path(__file__).parent.parent
 MODULES = [
     "bench.boot",
+    "bench.fleet",
     "bench.harness",
     "bench.lock",
     "bootselect.integration.stage",

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from update_agent.agent.errors import NoLockClientError, NoMachineIdError
+from update_agent.agent.place import place_of
 from update_agent.agent.rebooting import Reboots, permission
 from update_agent.agent.world import CANCEL
+from update_agent.errors import UpdateError
 from update_agent.reboot.hooks import FOLDERS, POST_GOOD, PRE_REBOOT, Runner
 from update_agent.reboot.inhibitors import find_inhibitors
 from update_agent.reboot.plan import Plan
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from update_agent.agent.place import Place
     from update_agent.agent.session import Session
     from update_agent.config.settings import Settings
     from update_agent.lock.coordinator import Lock
@@ -54,7 +57,7 @@ def open_lock(settings: Settings, kind: str, machine: str) -> Lock:
 class Conductor:
     """Who asks the plan: ``reboots`` is what the ticks of an agent need of it.
 
-    ``alive`` is called while something takes its time. One conductor is for one agent: it remembers who was warned, and since when.
+    ``alive`` is called while something takes its time, ``show`` with each new place in the lock, or in its queue. One conductor is for one agent: it remembers who was warned, and since when.
     """
 
     def __init__(
@@ -62,11 +65,14 @@ class Conductor:
         tell: Callable[[str], None],
         *,
         alive: Callable[[], None] = lambda: None,
+        show: Callable[[Place | None], None] = lambda _: None,
         open_lock: Opener = open_lock,
         means: Callable[[Conductor], Here] | None = None,
     ) -> None:
         self._told: set[str] = set()
-        self.say, self.alive, self.open_lock = tell, alive, open_lock
+        self.say, self.alive, self.open_lock, self._show = tell, alive, open_lock, show
+        self._place: Place | None = None
+        self._looked = False
         self.means = Here(self) if means is None else means(self)
         self._plan = Plan(self.means)
         self.reboots = Reboots(self._ask, self._given_up, self._tend)
@@ -78,12 +84,39 @@ class Conductor:
             self.say(line)
 
     def _ask(self, session: Session) -> Hold | None:
-        return self._with(session).ask(session.machine.version or "")
+        try:
+            return self._with(session).ask(session.machine.version or "")
+        finally:
+            self._show_place()
 
     def _given_up(self, session: Session, reason: str) -> None:
         self._with(session).give_up(reason)
 
     def _tend(self, session: Session) -> Hold | None:
+        try:
+            return self._pay(session)
+        finally:
+            self._show_place()
+
+    def _show_place(self) -> None:
+        """Tell what the machine has in the lock. One that was rebooted with a place looks once since when; that decides nothing."""
+        promise = self._plan.promise
+        place = None
+        try:
+            if promise is not None and promise.kind:
+                lock = self.means.lock(promise.kind)
+                if self._plan.answer is None and not self._looked:
+                    self._looked = True
+                    self._plan.answer = lock.held()
+                place = place_of(promise, lock, self._plan.answer, self._place, self.means.now())
+        except UpdateError as error:
+            self.tell(f"the lock does not say since when this machine has its place: {error}")
+            return
+        if place != self._place:
+            self._place = place
+            self._show(place)
+
+    def _pay(self, session: Session) -> Hold | None:
         plan = self._with(session)
         owed = plan.settle_up()
         if session.state in ON_ITS_WAY:

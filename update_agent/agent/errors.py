@@ -59,7 +59,7 @@ class RebootError(UpdateError):
 
     def __init__(self, program: str, problem: str) -> None:
         super().__init__(f"{program}: {problem}; reboot the machine to try the new version")
-        self.program = program
+        self.program, self.problem = program, problem
 
 
 class NoLockClientError(LockError):

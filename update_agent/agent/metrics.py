@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from update_agent.lock.metrics import HOLDER, SINCE
 from update_agent.state.files import SystemFiles, make_folders, replace_file
 from update_agent.state.transitions import Happening, State
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from update_agent.agent.place import Place
     from update_agent.agent.view import View
     from update_agent.state.files import Files
     from update_agent.state.machine import Machine
@@ -67,6 +69,12 @@ STATE = f"{_AGENT}_state", "1 for the state that the update is in, 0 for all oth
 MODE = "slotboot_updates_strategy_mode", "1 for the strategy for reboots that holds."
 OS = "slotboot_identity_os_info", "The version that runs, the group, and the version that the state is about; always 1."
 
+AHEAD = (
+    "slotboot_lock_ahead",
+    "Machines before this one in the queue of the lock, counted up to 100, and what it waits for; only while it waits.",
+)
+WAITING_SINCE = "slotboot_lock_waiting_since_seconds", "When it began to wait for its place in the lock."
+
 COUNTERS: Mapping[str, tuple[str, Happening]] = {
     f"{_AGENT}_checks": ("Checks that began.", _H.CHECK),
     f"{_AGENT}_failures": ("Checks, downloads and installations that failed.", _H.FAIL),
@@ -86,6 +94,8 @@ class Metrics(Collector):
         self._group, self._mode, self._enabled = group, mode, enabled
         self._counts = dict.fromkeys(COUNTERS, 0)
         self._shown: tuple[View, datetime] | None = None
+        self.place: Place | None = None
+        """In the lock of the group, or in its queue."""
 
     def count(self, before: Machine, after: Machine) -> None:
         """Count what led from one state to another."""
@@ -103,6 +113,8 @@ class Metrics(Collector):
         yield _labelled(MODE, {"strategy": self._mode}, 1)
         for name, (about, _) in COUNTERS.items():
             yield CounterMetricFamily(name, about, value=self._counts[name])
+        if self.place is not None:
+            yield from _lock(self.place)
         if self._shown is None:
             return
         view, now = self._shown
@@ -127,6 +139,16 @@ class Metrics(Collector):
         folder, _, name = path.rpartition("/")
         make_folders(files, folder or "/")
         replace_file(files, folder or "/", name, self.text())
+
+
+def _lock(place: Place) -> Iterator[Metric]:
+    who = {"group": place.group, "machine": place.machine}
+    if place.why:
+        yield _labelled(AHEAD, {**who, "reason": place.why}, place.ahead)
+    else:
+        yield _labelled(HOLDER, who, 2 if place.kept else 1)
+    if place.since is not None:
+        yield _labelled(WAITING_SINCE if place.why else SINCE, who, place.since.timestamp())
 
 
 def _labelled(what: tuple[str, str], labels: Mapping[str, str], value: float) -> GaugeMetricFamily:

@@ -73,9 +73,9 @@ def go_on(session: Session, reboots: Reboots = PLAIN) -> Hold | None:
     return None
 
 
-def reboot() -> None:
-    """Ask the init system to reboot. Raises RebootError. Inhibitors were asked before, and do not count any more."""
-    argv = ["systemctl", "reboot", "-i"] if _SYSTEMD.is_dir() else ["reboot"]
+def reboot(*, inhibitors: bool = False) -> None:
+    """Ask the init system to reboot. Raises RebootError. ``inhibitors``: it asks them; the agent has done so before."""
+    argv = ["systemctl", "reboot", *([] if inhibitors else ["-i"])] if _SYSTEMD.is_dir() else ["reboot"]
     try:
         done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from update_agent.agent.journal import Journal
     from update_agent.agent.metrics import Metrics
     from update_agent.agent.notify import Notifier
+    from update_agent.agent.place import Place
     from update_agent.state.machine import Machine
 
 _STAGES = {State.ARMED: Stage.PLANNED, State.WAITING: Stage.PLANNED, State.REBOOTING: Stage.REBOOTING}
@@ -63,6 +64,13 @@ class Showing:
         self._carefully("the files under /run", lambda: self._coordinate(machine))
         if self.bus is not None:
             self.bus.publish(view)
+
+    def show_place(self, place: Place | None) -> None:
+        """Show what the machine has in the lock of its group."""
+        if self._metrics is not None:
+            metrics = self._metrics
+            metrics.place = place
+            self._carefully("the metrics", lambda: metrics.write(self._file))
 
     @property
     def view(self) -> View | None:

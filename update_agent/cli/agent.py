@@ -53,7 +53,7 @@ def agent() -> None:
             tell=_tell,
             alive=notifier.watchdog,
             ears=Ears(report=lambda *_: notifier.watchdog()),
-            reboots=Conductor(_tell, alive=notifier.watchdog).reboots,
+            reboots=Conductor(_tell, alive=notifier.watchdog, show=showing.show_place).reboots,
         )
         _listen(loop)
         showing.bus = _bus(loop, showing, settings, parts)

@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 _NO_CLIENT = (LockUnreachableError, LockDeniedError, LockCertificateError, CommonNameError, EndpointError, GroupError)
 
 
-class RebootError(LockError):
-    """The machine does not reboot."""
-
-
 @dataclass(frozen=True)
 class Flags:
     """The global options; None where one was not given."""
@@ -99,10 +95,12 @@ def group_of(flags: Flags, what: str) -> Iterator[Group]:
 @contextmanager
 def saying(what: str) -> Iterator[None]:
     """Errors of the block are one line, and exit 1; ``what`` could not be done."""
+    from update_agent.agent.errors import RebootError
+
     try:
         yield
     except RebootError as error:
-        fail(f"Error rebooting: {error}")
+        fail(f"Error rebooting: {error.problem}")
     except _NO_CLIENT as error:
         fail(f"Error initializing etcd client: {error}")
     except LockError as error:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from update_agent.cli.locksmith_flags import Flags, RebootError, fail, group_of, saying, settings_of_agent, this_machine
+from bootselect.click_support import say
+from update_agent.agent.errors import RebootError
+from update_agent.agent.rebooting import reboot as restart
+from update_agent.cli.locksmith_flags import Flags, fail, group_of, saying, settings_of_agent, this_machine
 from update_agent.lock.errors import HolderExistsError
+from update_agent.reboot.promise import Book, Promise
+from update_agent.state.errors import StateBusyError
+from update_agent.state.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from update_agent.config.settings import Settings
+    from update_agent.lock.group import Group
 
 _NEED_REBOOT = ["/com/coreos/update1", "com.coreos.update1.Manager", "StatusUpdate", "xdssx", "0", "0"]
 
@@ -29,13 +37,7 @@ def reboot(flags: Flags) -> None:
         fail("Must be root to initiate reboot.")
     settings = flags.over(settings_of_agent())
     with place_for_reboot(flags, settings):
-        argv = ["systemctl", "reboot"]
-        try:
-            done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=90)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RebootError(str(error)) from error
-        if done.returncode:
-            raise RebootError(done.stderr.strip() or f"systemctl: exit code {done.returncode}")
+        restart(inhibitors=True)
 
 
 @click.command("send-need-reboot")
@@ -52,34 +54,76 @@ def send_need_reboot() -> None:
 
 @contextmanager
 def place_for_reboot(flags: Flags, settings: Settings) -> Iterator[None]:
-    """A place where the strategy asks for one; given back where the block fails, if it was taken here."""
-    from update_agent.lock.coordinator import Held
-    from update_agent.lock.open import fleet_lock
+    """A place where the strategy asks for one; given back where the block fails, if it was taken here.
+
+    Else the agent gives it back after the reboot.
+    """
     from update_agent.reboot.strategy import ETCD, FLEET_LOCK, Hold, Locked, decide, etcd_units
 
     decision = decide(settings, etcd_units)
     if isinstance(decision, Hold) and not decision.give_back:
         fail(f"Error locking: {decision.reason}")
-    if decision == Locked(FLEET_LOCK):
-        with saying("Error locking"):
-            fleet = fleet_lock(settings, this_machine())
-            answer = fleet.acquire("")
-            if not isinstance(answer, Held):
-                fail(f"Error locking: {answer.reason}")
+    with ExitStack() as stack:
+        if isinstance(decision, Locked):
+            stack.enter_context(saying("Error locking"))
+            stack.enter_context(_promised(settings, decision.kind))
+        if decision == Locked(FLEET_LOCK):
+            stack.enter_context(_of_a_server(settings))
+        elif decision == Locked(ETCD):
+            group = stack.enter_context(group_of(flags, "Error locking"))
+            stack.enter_context(_of_etcd(group))
+        else:
+            stack.enter_context(saying("Error rebooting"))
+        yield
+
+
+@contextmanager
+def _promised(settings: Settings, kind: str) -> Iterator[None]:
+    """Write down that the machine may have a place, as the agent does for its own: so the agent knows of it after the reboot.
+
+    Where the agent has written that already, it stays. Raises PromiseError.
+    """
+    book = Book(Path(settings.state_folder), tell=lambda line: say(line, err=True))
+    with ExitStack() as stack:
+        with suppress(StateBusyError):  # an agent that is busy now has paid before what it owed
+            stack.enter_context(Store(settings.state_folder).claim())
+        before = book.read()
+        if before is None:
+            book.write(Promise("", kind))
+        try:
             yield
-    elif decision == Locked(ETCD):
-        with group_of(flags, "Error locking") as group:
-            machine, mine = this_machine(), True
-            try:
-                group.lock(machine, datetime.now(UTC))
-            except HolderExistsError:
-                mine = False
-            try:
-                yield
-            except RebootError:
-                if mine:
-                    group.unlock(machine)
-                raise
-    else:
-        with saying("Error rebooting"):
-            yield
+        except BaseException:
+            if before is None:
+                book.write(None)
+            raise
+
+
+@contextmanager
+def _of_a_server(settings: Settings) -> Iterator[None]:
+    from update_agent.lock.coordinator import Held
+    from update_agent.lock.open import fleet_lock
+
+    fleet = fleet_lock(settings, this_machine())
+    answer = fleet.acquire("")
+    if not isinstance(answer, Held):
+        fail(f"Error locking: {answer.reason}")
+    try:
+        yield
+    except RebootError:
+        fleet.release()
+        raise
+
+
+@contextmanager
+def _of_etcd(group: Group) -> Iterator[None]:
+    machine, mine = this_machine(), True
+    try:
+        group.lock(machine, datetime.now(UTC))
+    except HolderExistsError:
+        mine = False
+    try:
+        yield
+    except RebootError:
+        if mine:
+            group.unlock(machine)
+        raise

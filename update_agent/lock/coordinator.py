@@ -34,7 +34,13 @@ class Stop:
 
 
 class Lock(Protocol):
-    """One machine's view of one group's lock. All raise LockError, and have to be asked again then."""
+    """One machine's view of one group's lock. All raise LockError, and have to be asked again then.
+
+    ``group`` and ``machine`` are the names of both in the lock.
+    """
+
+    group: str
+    machine: str
 
     def acquire(self, version: str) -> Held | Waiting:
         """Take a place for the reboot into this version, or one in the queue. Who has one goes on with it.
@@ -42,14 +48,17 @@ class Lock(Protocol):
         Never waits for other machines. A machine that does not ask again for some minutes loses its place in the queue, never the lock.
         """
 
+    def held(self) -> Held | None:
+        """The place that the machine has; None for none, and where a look cannot tell. Changes nothing."""
+
     def release(self) -> None:
-        """Give the place back, or leave the queue. A place that is kept after a rollback stays, see ``rolled_back``."""
+        """Give the place back, or leave the queue. What ``rolled_back`` has stopped stays so."""
 
     def rolled_back(self, version: str, reason: str) -> None:
         """Keep the place, and stop the fleet on this version.
 
-        The place is given back by ``locksmithctl clear`` or ``unlock``, or by ``release`` once this machine has acquired it for
-        another version.
+        The place is given back by ``locksmithctl clear`` or ``unlock``, or by ``release``: once a newer version is proved, or where this
+        machine has no part in the lock any more.
         """
 
     def stopped(self, version: str) -> Stop | None:

@@ -84,7 +84,8 @@ class FleetLock:
         if not is_group(group):
             raise GroupError(group)
         (self._url,) = found
-        self._body, self._now = body_of(Identity(fleetlock_id(machine), group)), now
+        self.group, self.machine = group, fleetlock_id(machine)
+        self._body, self._now = body_of(Identity(self.machine, group)), now
         context = (tls or Tls()).context() if self._url.startswith("https:") else None
         self._timeout = urllib3.Timeout(connect=CONNECT, read=read)
         self._pools = urllib3.PoolManager(ssl_context=context, retries=False)
@@ -98,6 +99,10 @@ class FleetLock:
         if kind in _WAIT or status in (409, 423):
             return Waiting(value or kind or "all places are taken", 0)
         raise self._error(status, kind, value)
+
+    def held(self) -> Held | None:
+        """The protocol has no question that changes nothing."""
+        return None
 
     def release(self) -> None:
         """Give the place back, if there is one."""

@@ -9,11 +9,12 @@ if TYPE_CHECKING:
 
     from update_agent.lock.group import View
 
+HOLDER = "slotboot_lock_holder", "A machine that has a place; 2 where it keeps it after a rollback."
+SINCE = "slotboot_lock_holder_since_seconds", "When it took the place, by its own clock."
 _HELP = {
     "slotboot_lock_max": "Machines that may reboot at once.",
     "slotboot_lock_available": "Places that are free.",
-    "slotboot_lock_holder": "A machine that has a place; 2 where it keeps it after a rollback.",
-    "slotboot_lock_holder_since_seconds": "When it took the place, by its own clock.",
+    **dict([HOLDER, SINCE]),
     "slotboot_lock_waiting": "Machines in the queue.",
     "slotboot_lock_stopped": "A version that nobody may start on.",
 }

@@ -70,7 +70,7 @@ class EtcdLock:
         clock: Callable[[], float] = time.monotonic,
         rest: Callable[[], None] = pause,
     ) -> None:
-        self.keys, self.machine = Keys(group), machine
+        self.keys, self.group, self.machine = Keys(group), group, machine
         self._etcd, self._now, self._clock, self._rest = etcd, now, clock, rest
         self._ticket_time, self._expiry = ticket, expiry
         self._sure, self._place = False, 0
@@ -87,8 +87,15 @@ class EtcdLock:
 
         return cast("Held | Waiting", self._repeat(step))  # mypy makes an object of the two
 
+    def held(self) -> Held | None:
+        """As the document and the record have it."""
+        seen = self._look("")
+        if self.machine not in seen.semaphore.holders:
+            return None
+        return Held(seen.record.since if seen.record else None)
+
     def release(self) -> None:
-        """Give back what there is of place and ticket."""
+        """Give back what there is of place and ticket, also a place that was kept after a rollback. A stop stays."""
         self._repeat(self._leave)
 
     def rolled_back(self, version: str, reason: str) -> None:
@@ -153,8 +160,6 @@ class EtcdLock:
         seen = mine if mine is not None and own in mine.semaphore.holders else self._look("")
         semaphore = seen.semaphore
         holding = own in semaphore.holders
-        if holding and seen.record is not None and seen.record.rolled_back:
-            return self._sure or self._write(seen, semaphore, []) or None
         if not holding and seen.ticket is None and self._sure:
             return True
         semaphore = semaphore.unlocked(own) if holding else semaphore

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds after which nothing is begun anew."""
-_PAUSE = 0.05
+PAUSE = 0.05
+"""Seconds at most before the next try."""
 
 
 def pause() -> None:
     """Wait for a short and random time, so that two that came at once do not come at once again."""
-    time.sleep(random.uniform(0, _PAUSE))  # noqa: S311
+    time.sleep(random.uniform(0, PAUSE))  # noqa: S311
 
 
 def repeat(

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from update_agent.lock.coordinator import Lock
+    from update_agent.lock.coordinator import Held, Lock
     from update_agent.reboot.inhibitors import Inhibitor
     from update_agent.reboot.window import Window
 
 LOOK_EVERY = 10.0
 """Seconds between two looks while people are warned: who logs in meanwhile is told, and a person who cancels is heard."""
-LOCK_EVERY = 10.0
-"""Seconds between two questions to the lock."""
+LOCK_EVERY, AHEAD = 10.0, 0.5
+"""Seconds between two questions to the lock; for each machine ahead where that is more, as who is far back is not the next."""
 DRAIN_EVERY = 600.0
 """Seconds from a pre-reboot.d that failed to the next try."""
 STALE = 600.0
@@ -115,6 +115,8 @@ class Plan:
         self._inhibited: _Inhibited | None = None
         self._again: tuple[str, float, str] | None = None
         self._drained = self._overridden = ""
+        self.answer: Held | Waiting | None = None
+        """What the lock said last of a place that the machine may still have."""
 
     def ask(self, version: str) -> Hold | None:
         """Whether the machine may reboot into ``version`` now: None; else what it waits for. Raises PromiseError."""
@@ -256,13 +258,14 @@ class Plan:
         wanted = Promise(version, kind, undrain=promise is not None and promise.undrain)
         if self.promise != wanted:
             self._save(wanted)
-        answer = lock.acquire(version)
+        self.answer = answer = lock.acquire(version)
         if not isinstance(answer, Waiting):
             return None
         self._unwarn()
         if self._undrain(GIVEN_UP):
             self._drained = ""
-        return Hold(f"waits for its place in the lock, {answer.ahead} ahead: {answer.reason}", LOCK_EVERY)
+        seconds = max(LOCK_EVERY, AHEAD * answer.ahead)
+        return Hold(f"waits for its place in the lock, {answer.ahead} ahead: {answer.reason}", seconds)
 
     def _warning(self) -> Hold | None:
         """Until all who are logged in had the time to read it; nobody waits where nobody is."""
@@ -331,6 +334,7 @@ class Plan:
             self.means.tell(f"the place in the lock cannot be given back ({reason}): {error}")
             return False
         self._save(replace(promise, kind="", kept=False))
+        self.answer = None
         return True
 
     def _let_go_under_off(self, decision: Now | Hold | Locked) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.update_agent.agent.fleet import Box
-from tests.update_agent.reboot.fakes import FakeLock, Semaphore
+from tests.update_agent.reboot.fakes import BEGIN, FakeLock, Semaphore
 from update_agent.agent.cancelling import cancel
 from update_agent.agent.conducting import Conductor, Here, open_lock
 from update_agent.agent.errors import NoMachineIdError, RebootError
+from update_agent.agent.place import Place
 from update_agent.agent.tick import WAITING_EVERY
 from update_agent.errors import UpdateError
 from update_agent.reboot.promise import Book
@@ -57,6 +58,7 @@ class Machine:
     def __init__(self, box: Box, shared: Semaphore, name: str = "me") -> None:
         self.box, self.shared, self.name = box, shared, name
         self.seconds, self.users, self.did = 0.0, frozenset[str](), list[str]()
+        self.places: list[Place | None] = []
         box.settings = replace(box.settings, reboot_strategy="etcd-lock")
         self.start()
 
@@ -68,7 +70,9 @@ class Machine:
             assert kind == Locked("etcd-lock").kind
             return FakeLock(self.shared, self.name)
 
-        self.box.reboots = Conductor(self.box.told.append, open_lock=opened, means=lambda it: Seen(it, self)).reboots
+        self.box.reboots = Conductor(
+            self.box.told.append, show=self.places.append, open_lock=opened, means=lambda it: Seen(it, self)
+        ).reboots
 
     def hook(self, event: str, script: str = "") -> None:
         path = self.box.place / f"hooks/{event}.d/10-test"
@@ -365,6 +369,51 @@ def test_a_lock_that_cannot_be_reached_is_waited_for(box: Box, repo: Repo) -> No
     box.tick()
     assert not box.rebooting
     assert "127.0.0.1:1" in box.machine.reason
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_the_machine_has_in_the_lock_is_shown_also_by_the_agent_of_the_new_system(
+    good: bool, machine: Machine, repo: Repo
+) -> None:
+    """For the metrics: that it waits, for what and since when; since when it has its place; and that it keeps it."""
+    box, other = machine.box, FakeLock(machine.shared, "other")
+    other.acquire("1.1")
+    repo.publish("1.1")
+    box.tick()
+    (waits,) = machine.places
+    assert waits is not None
+    assert (waits.machine, waits.why, waits.ahead) == ("me", "held by other", 0)
+    assert waits.since is not None
+    box.tick(due=False)
+    assert machine.places == [waits]
+    other.release()
+    box.tick(due=False)
+    assert box.rebooting
+    assert machine.places == [waits, Place("", "me", BEGIN)]
+    machine.places.clear()
+    if not good:
+        box.broken.add("1.1")
+    machine.boot()
+    box.tick(due=False)
+    assert machine.places[-1] == Place("", "me", BEGIN, kept=not good)
+    if good:
+        box.prove()
+        box.tick(due=False)
+        assert machine.places == [Place("", "me", BEGIN), None]
+
+
+def test_a_lock_that_cannot_say_since_when_stops_nothing(machine: Machine, repo: Repo) -> None:
+    box = machine.box
+    repo.publish("1.1")
+    box.tick()
+    machine.places.clear()
+    machine.shared.away = True
+    machine.boot()
+    for _ in range(2):
+        box.tick(due=False)
+    assert box.state == State.PROVING
+    assert machine.places == [Place("", "me", None)]
+    assert sum("since when" in line for line in box.told) == 1
 
 
 def test_a_machine_without_an_id_takes_no_lock(box: Box) -> None:

@@ -13,6 +13,7 @@ from tests.update_agent.agent.test_conducting import Machine, Seen
 from tests.update_agent.lock.etcd import Cluster, running
 from tests.update_agent.reboot.fakes import Semaphore
 from update_agent.agent.conducting import Conductor, open_lock
+from update_agent.reboot.promise import Book, Promise
 from update_agent.state.transitions import State
 
 if TYPE_CHECKING:
@@ -106,3 +107,40 @@ def test_a_rollback_stops_the_fleet(fleet: list[Member], repo: Repo) -> None:
                 one.box.tick()
     assert {one.box.version for one in fleet} == {"1.2"}
     assert fleet[0].holders() == []
+
+
+def test_a_place_that_locksmithctl_took_for_a_reboot_goes_back_when_the_agent_is_there_again(
+    fleet: list[Member],
+) -> None:
+    """Nothing was armed: the machine was rebooted by hand."""
+    one = fleet[0]
+    open_lock(one.box.settings, "etcd-lock", one.name).acquire("")
+    Book(one.box.world.folder).write(Promise("", "etcd-lock"))
+    one.start()
+    one.box.tick(due=False)
+    assert one.holders() == []
+    assert not one.owes()
+
+
+def test_a_machine_whose_strategy_becomes_off_after_a_rollback_keeps_no_place_and_the_others_stay_stopped(
+    fleet: list[Member], repo: Repo
+) -> None:
+    repo.publish("1.1")
+    broken, other, _ = fleet
+    broken.box.broken.add("1.1")
+    broken.box.tick()
+    broken.boot()
+    broken.box.tick()
+    assert broken.box.machine.known_bad("1.1")
+    assert broken.holders() == [broken.name]
+    broken.box.settings = replace(broken.box.settings, reboot_strategy="off")
+    broken.box.tick(due=False)
+    assert broken.holders() == []
+    assert not broken.owes()
+    assert broken.cluster.etcdctl("get", "--prefix", "--keys-only", SEMAPHORE.replace("semaphore", "")).split() == [
+        SEMAPHORE,
+        SEMAPHORE.replace("semaphore", "stops/1.1"),
+    ]
+    other.box.tick()
+    assert not other.box.rebooting
+    assert other.box.machine.reason.startswith(f"version 1.1 is stopped by {broken.name} since ")

@@ -12,7 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.update_agent.state.machines import BAD, LATER, NOW, PATHS, event, machine_in
 from update_agent.agent.metrics import COUNTERS, GAUGES, Metrics
+from update_agent.agent.place import Place
 from update_agent.agent.view import view_of
+from update_agent.lock.group import View
+from update_agent.lock.metrics import metrics_of
+from update_agent.lock.records import Record
+from update_agent.lock.semaphore import Semaphore
 from update_agent.state.machine import Machine, Progress, advance
 from update_agent.state.transitions import Happening, State
 
@@ -56,6 +61,34 @@ def test_exactly_one_state_is_shown(state: State) -> None:
     shown.show(view_of(machine_in(state), "1.0"), NOW)
     states = {labels[0]: value for (name, *labels), value in read(shown).items() if name == f"{A}state"}
     assert states == {str(other): float(other is state) for other in State}
+
+
+def test_a_place_in_the_lock_is_shown_as_the_server_shows_it_and_none_is_none() -> None:
+    shown = metrics()
+    assert not any("lock" in name for name, *_ in read(shown))
+    shown.place = Place("web", "c0ffee", NOW)
+    held = {key: value for key, value in read(shown).items() if "lock" in key[0]}
+    assert held == {
+        ("slotboot_lock_holder", "web", "c0ffee"): 1,
+        ("slotboot_lock_holder_since_seconds", "web", "c0ffee"): NOON,
+    }
+    view = View(Semaphore(1, ("c0ffee",)), 1, (Record("c0ffee", NOW),), (), {})
+    families = text_string_to_metric_families(metrics_of({"web": view}))
+    served = {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+    assert held.items() <= served.items()
+
+
+def test_a_place_that_is_kept_is_shown_and_a_machine_that_waits_is_no_holder() -> None:
+    shown = metrics()
+    shown.place = Place("web", "c0ffee", None, kept=True)
+    assert {key: value for key, value in read(shown).items() if "lock" in key[0]} == {
+        ("slotboot_lock_holder", "web", "c0ffee"): 2
+    }
+    shown.place = Place("web", "c0ffee", NOW, ahead=3, why='1 of 1 places are taken: "a"')
+    assert {key: value for key, value in read(shown).items() if "lock" in key[0]} == {
+        ("slotboot_lock_ahead", "web", "c0ffee", '1 of 1 places are taken: "a"'): 3,
+        ("slotboot_lock_waiting_since_seconds", "web", "c0ffee"): NOON,
+    }
 
 
 def lived(metrics: Metrics, *path: Happening) -> None:

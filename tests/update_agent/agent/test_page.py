@@ -13,6 +13,7 @@ from update_agent.agent.coordination import Stage
 from update_agent.agent.journal import KINDS
 from update_agent.agent.manager import Manager
 from update_agent.agent.metrics import Metrics
+from update_agent.agent.place import Place
 from update_agent.agent.update_engine import OPERATIONS, Status
 from update_agent.agent.view import view_of
 from update_agent.cli.update_engine_client import FLAGS
@@ -26,10 +27,12 @@ def test_every_number_is_in_the_table_as_it_is_in_the_file() -> None:
     shown = Metrics("stable", "reboot", enabled=True)
     shown.show(view_of(machine_in(State.IDLE), "1.0"), NOW)
     found = set()
-    for family in text_string_to_metric_families(shown.text().decode()):
-        sample = family.samples[0]
-        labels = f"{{{','.join(sorted(sample.labels))}}}" if sample.labels else ""
-        found.add((f"`{sample.name}{labels}`", family.type, family.documentation))
+    for place in (Place("g", "m", NOW), Place("g", "m", NOW, why="all places are taken")):
+        shown.place = place
+        for family in text_string_to_metric_families(shown.text().decode()):
+            sample = family.samples[0]
+            labels = f"{{{','.join(sorted(sample.labels))}}}" if sample.labels else ""
+            found.add((f"`{sample.name}{labels}`", family.type, family.documentation))
     assert {tuple(cells) for cells in table(PAGE, "## Metrics")} == found
 
 

@@ -32,6 +32,13 @@ def three() -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def cuttable() -> Iterator[Cluster]:
+    """The same, with a network that can be cut."""
+    with running(3, cuttable=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
 def etcd(one: Cluster) -> Iterator[Etcd]:
     client = one.client()
     yield client

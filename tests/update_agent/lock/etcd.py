@@ -11,9 +11,11 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.update_agent.lock.network import Door, Network
 from update_agent.lock.etcd import Access, Etcd
 
 if TYPE_CHECKING:
@@ -36,14 +38,25 @@ def free_ports(number: int) -> list[int]:
             one.close()
 
 
+@dataclass(frozen=True)
+class Ports:
+    """Those of a member: for clients, for peers, and the one that peers are told; the ``door`` is for clients whose way may be cut."""
+
+    client: int
+    peer: int
+    told: int
+    door: int
+
+
 class Member:
     """One etcd."""
 
-    def __init__(self, folder: Path, name: str, ports: tuple[int, int], initial: str, options: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, name: str, ports: Ports, initial: str, options: tuple[str, ...]) -> None:
         self.name, self.folder, self._options = name, folder / name, options
         scheme = "https" if "--cert-file" in options else "http"
-        self.endpoint = f"{scheme}://127.0.0.1:{ports[0]}"
-        self._peer, self._initial = f"http://127.0.0.1:{ports[1]}", initial
+        self.endpoint = f"{scheme}://127.0.0.1:{ports.client}"
+        self._peer, self._told = f"http://127.0.0.1:{ports.peer}", f"http://127.0.0.1:{ports.told}"
+        self._initial = initial
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,7 +75,7 @@ class Member:
             "error",
         ]
         argv += ["--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint]
-        argv += ["--listen-peer-urls", self._peer, "--initial-advertise-peer-urls", self._peer]
+        argv += ["--listen-peer-urls", self._peer, "--initial-advertise-peer-urls", self._told]
         argv += ["--initial-cluster", self._initial, "--initial-cluster-state", "new"]
         argv += ["--heartbeat-interval", "50", "--election-timeout", "500", *self._options]
         with self._log.open("ab") as log:
@@ -85,6 +98,10 @@ class Member:
             self._process = None
 
     @property
+    def dead(self) -> bool:
+        return self._process is None
+
+    @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
 
@@ -92,11 +109,16 @@ class Member:
 class Cluster:
     """Members that know each other."""
 
-    def __init__(self, folder: Path, number: int, options: tuple[str, ...] = ()) -> None:
-        ports = free_ports(2 * number)
-        pairs = [(ports[2 * index], ports[2 * index + 1]) for index in range(number)]
-        initial = ",".join(f"m{index}=http://127.0.0.1:{peer}" for index, (_, peer) in enumerate(pairs))
-        self.members = [Member(folder, f"m{index}", pair, initial, options) for index, pair in enumerate(pairs)]
+    def __init__(self, folder: Path, number: int, options: tuple[str, ...] = (), *, cuttable: bool = False) -> None:
+        ports = [_ports(some, cuttable=cuttable) for some in _fours(free_ports(4 * number))]
+        names = [f"m{index}" for index in range(number)]
+        initial = ",".join(f"{name}=http://127.0.0.1:{one.told}" for name, one in zip(names, ports, strict=True))
+        doors = [Door(one.told, one.peer, name) for name, one in zip(names, ports, strict=True)]
+        doors += [Door(one.door, one.client, name) for name, one in zip(names, ports, strict=True)]
+        self.network = Network(doors) if cuttable else None
+        self.faces = tuple(f"http://127.0.0.1:{one.door}" for one in ports)
+        """Endpoints for clients whose ways may be cut."""
+        self.members = [Member(folder, name, one, initial, options) for name, one in zip(names, ports, strict=True)]
         for member in self.members:
             member.start()
 
@@ -114,10 +136,10 @@ class Cluster:
         assert done.returncode == 0, f"{argv}: {done.stderr}"
         return done.stdout
 
-    def watcher(self, prefix: str, output: Path) -> subprocess.Popen[bytes]:
-        """etcd's own history of these keys from the first revision on, into a file."""
+    def watcher(self, prefix: str, revision: int, output: Path) -> subprocess.Popen[bytes]:
+        """etcd's own history of these keys from a revision on, into a file; etcdctl ends where its member loses the others."""
         argv = ["setpriv", "--pdeathsig", "KILL", "etcdctl", "--endpoints", ",".join(self.endpoints)]
-        argv += ["watch", "--prefix", prefix, "--rev=1", "-w", "json"]
+        argv += ["watch", "--prefix", prefix, f"--rev={revision}", "-w", "json"]
         with output.open("wb") as file:
             return subprocess.Popen(
                 argv, stdout=file, stderr=subprocess.DEVNULL, env={**os.environ, "ETCDCTL_API": "3"}
@@ -146,15 +168,34 @@ class Cluster:
             with suppress(AssertionError, OSError):
                 member.thaw()
             member.kill()
+        if self.network is not None:
+            self.network.close()
+
+    def name_peers(self) -> None:
+        """Tell the network what the members call themselves."""
+        assert self.network is not None
+        told = json.loads(self.etcdctl("member", "list", "-w", "json"))["members"]
+        self.network.name({f"{one['ID']:x}": one["name"] for one in told})
+
+
+def _fours(some: list[int]) -> list[list[int]]:
+    return [some[index : index + 4] for index in range(0, len(some), 4)]
+
+
+def _ports(some: list[int], *, cuttable: bool) -> Ports:
+    client, peer, told, door = some
+    return Ports(client, peer, told if cuttable else peer, door)
 
 
 @contextmanager
-def running(number: int, *options: str, health: tuple[str, ...] = ()) -> Iterator[Cluster]:
+def running(number: int, *options: str, health: tuple[str, ...] = (), cuttable: bool = False) -> Iterator[Cluster]:
     """A cluster of its own, with its data in memory where there is any."""
     folder = Path(tempfile.mkdtemp(prefix="slotboot-etcd-", dir=MEMORY if MEMORY.is_dir() else None))
-    cluster = Cluster(folder, number, options)
+    cluster = Cluster(folder, number, options, cuttable=cuttable)
     try:
         cluster.wait(*health)
+        if cuttable:
+            cluster.name_peers()
         yield cluster
     finally:
         cluster.close()

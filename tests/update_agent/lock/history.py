@@ -6,11 +6,13 @@ import json
 import time
 from base64 import b64decode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from tests.update_agent.lock.etcd import Cluster
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,79 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
 
 
-def events(output: Path) -> Iterator[Event]:
-    """Those in the output, in their order. A line that is not finished yet is not read."""
-    for line in output.read_bytes().split(b"\n")[:-1]:
-        if not line.strip():
-            continue
-        answer = json.loads(line)
-        assert not answer.get("Canceled"), answer
-        for event in answer.get("Events") or []:
-            entry = event["kv"]
-            deleted = event.get("type") in (1, "DELETE")
-            value = None if deleted else b64decode(entry.get("value", ""))
-            yield Event(int(entry["mod_revision"]), b64decode(entry["key"]).decode(), value)
+class History:
+    """What ``etcdctl watch`` writes of the keys with a prefix, from the first revision on.
+
+    A watch ends where its member loses the others. The next one begins after the last revision that was written whole: etcd writes
+    the changes of a revision in one line. That nothing is missing is for the judge to find.
+    """
+
+    def __init__(self, cluster: Cluster, prefix: str, folder: Path) -> None:
+        self._cluster, self._prefix, self._folder = cluster, prefix, folder
+        self.events: list[Event] = []
+        self.watches = 0
+        self._read = 0
+        self._begin()
+
+    @property
+    def revision(self) -> int:
+        """The last one that was read."""
+        return self.events[-1].revision if self.events else 0
+
+    def tend(self) -> None:
+        """Read what was written; begin again where the watch has ended."""
+        ended = self._process.poll() is not None
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            *lines, _ = file.read().split(b"\n")
+        for line in filter(None, lines):
+            answer = json.loads(line)
+            ended = ended or bool(answer.get("Canceled"))
+            self.events += map(_event, answer.get("Events") or [])
+        self._read += sum(len(line) + 1 for line in lines)
+        if ended:
+            self.close()
+            self._begin()
+
+    def wait_for(self, revision: int, seconds: float = 60.0) -> None:
+        """Until it goes so far."""
+        end = time.monotonic() + seconds
+        while self.revision < revision:
+            assert time.monotonic() < end, f"no revision {revision} after {self.revision}"
+            time.sleep(0.1)
+            self.tend()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _begin(self) -> None:
+        self.watches, self._read = self.watches + 1, 0
+        self._path = self._folder / f"history.{self.watches}"
+        self._process = self._cluster.watcher(self._prefix, self.revision + 1, self._path)
 
 
-def wait_for(output: Path, revision: int, seconds: float = 60.0) -> None:
-    """Until the history goes so far."""
-    end = time.monotonic() + seconds
-    while max((event.revision for event in events(output)), default=0) < revision:
-        assert time.monotonic() < end, f"{output}: no revision {revision}"
-        time.sleep(0.2)
+def _event(told: Mapping[str, Any]) -> Event:
+    entry = told["kv"]
+    deleted = told.get("type") in (1, "DELETE")
+    return Event(
+        int(entry["mod_revision"]),
+        b64decode(entry["key"]).decode(),
+        None if deleted else b64decode(entry.get("value", "")),
+    )
+
+
+def gaps(history: list[Event], first: int, last: int) -> list[str]:
+    """Revisions that are missing between these, or not in their order. Only for a store with no other keys: each change is a revision."""
+    revisions = sorted({event.revision for event in history})
+    missing = sorted(set(range(first, last + 1)) - set(revisions))
+    wrong = [f"{len(missing)} revisions are missing, the first is {missing[0]}"] if missing else []
+    once = {(event.revision, event.key) for event in history}
+    if len(once) != len(history) or [event.revision for event in history] != sorted(
+        event.revision for event in history
+    ):
+        wrong.append("changes came twice, or not in their order")
+    return wrong
 
 
 def judge(history: list[Event], base: str) -> Verdict:

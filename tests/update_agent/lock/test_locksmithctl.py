@@ -6,20 +6,25 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.update_agent.lock.etcd import free_ports, running
+from update_agent.agent import rebooting
 from update_agent.cli import locksmith_reboot
 from update_agent.cli.locksmithctl import main
 from update_agent.lock.coordinator import Held
 from update_agent.lock.fleetlock import FleetLock, fleetlock_id
 from update_agent.lock.keys import Keys
 from update_agent.lock.queue import EtcdLock
+from update_agent.lock.serving import FleetLockServer, Service
 from update_agent.reboot import strategy
+from update_agent.reboot.promise import Book, Promise
 from update_agent.reboot.strategy import Unit
+from update_agent.state.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +197,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A systemctl and a busctl that write down how they were called, and what they are to say; on a machine with an id."""
     calls, folder = tmp_path / "calls", tmp_path / "bin"
     folder.mkdir()
-    for name in ("systemctl", "busctl"):
+    for name in ("systemctl", "busctl", "reboot"):
         program = folder / name
         program.write_text(
             f'#!/bin/sh\nprintf "%s\\n" "{name} $*" >>{calls}\n[ "$1" = show ] && cat {tmp_path}/units\n'
@@ -203,6 +208,8 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(locksmith_reboot, "this_machine", lambda: A)
+    monkeypatch.setattr(rebooting, "_SYSTEMD", tmp_path)
+    monkeypatch.setenv("SLOTBOOT_STATE_FOLDER", str(tmp_path / "state"))
     return calls
 
 
@@ -224,17 +231,61 @@ def test_reboot_takes_the_lock_and_keeps_it(ctl: Ctl, systemctl: Path) -> None:
         assert A in ctl("status")[1]
 
 
+def owed(systemctl: Path) -> Promise | None:
+    return Book(systemctl.parent / "state").read()
+
+
+def test_the_agent_knows_after_the_reboot_of_the_place_that_was_taken_for_it(ctl: Ctl, systemctl: Path) -> None:
+    assert ctl("reboot", SLOTBOOT_REBOOT_STRATEGY="etcd-lock") == (0, "", "")
+    assert owed(systemctl) == Promise("", "etcd-lock")
+    mine = Promise("1.1", "etcd-lock", undrain=True)
+    Book(systemctl.parent / "state").write(mine)
+    assert ctl("reboot", SLOTBOOT_REBOOT_STRATEGY="etcd-lock") == (0, "", "")
+    assert owed(systemctl) == mine
+
+
+def test_an_agent_at_work_is_no_obstacle(ctl: Ctl, systemctl: Path) -> None:
+    with Store(systemctl.parent / "state").claim():
+        assert ctl("reboot", SLOTBOOT_REBOOT_STRATEGY="etcd-lock") == (0, "", "")
+    assert owed(systemctl) == Promise("", "etcd-lock")
+
+
+def test_a_place_of_a_server_is_taken_for_a_reboot_and_given_back_where_it_fails(
+    ctl: Ctl, systemctl: Path, etcd: Etcd, group: str
+) -> None:
+    server = FleetLockServer(("127.0.0.1", 0), Service(etcd, {"default": group}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    asked = {
+        "SLOTBOOT_REBOOT_STRATEGY": "fleet-lock",
+        "SLOTBOOT_FLEET_LOCK_URL": f"http://127.0.0.1:{server.server_port}",
+    }
+    try:
+        assert ctl("reboot", **asked) == (0, "", "")
+        assert fleetlock_id(A) in ctl("status")[1]
+        assert owed(systemctl) == Promise("", "fleet-lock")
+        Book(systemctl.parent / "state").write(None)
+        (systemctl.parent / "broken").touch()
+        assert ctl("reboot", **asked) == (1, "", "Error rebooting: no bus\n")
+        assert ctl("status")[1] == "Available: 1\nMax: 1\n"
+        assert owed(systemctl) is None
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_reboot_without_a_free_place_is_refused(ctl: Ctl, systemctl: Path) -> None:
     ctl("lock", B)
     assert ctl("reboot", SLOTBOOT_REBOOT_STRATEGY="etcd-lock") == (1, "", "Error locking: semaphore is at 0\n")
     assert ctl("reboot") == (1, "", "Error locking: semaphore is at 0\n")
     assert not systemctl.exists()
+    assert owed(systemctl) is None
 
 
 def test_a_reboot_that_fails_leaves_no_lock(ctl: Ctl, systemctl: Path) -> None:
     (systemctl.parent / "broken").touch()
     assert ctl("reboot", SLOTBOOT_REBOOT_STRATEGY="etcd-lock") == (1, "", "Error rebooting: no bus\n")
     assert ctl("status")[1] == "Available: 1\nMax: 1\n"
+    assert owed(systemctl) is None
     ctl("lock", A)
     assert ctl("reboot", SLOTBOOT_REBOOT_STRATEGY="etcd-lock")[0] == 1
     assert A in ctl("status")[1]

@@ -63,9 +63,8 @@ class Model:
         return None
 
     def release(self, machine: str) -> None:
-        if machine not in self.kept:
-            self.unlock(machine)
-            self._leave(machine)
+        self.unlock(machine)
+        self._leave(machine)
 
     def unlock(self, machine: str) -> None:
         self.holders.discard(machine)

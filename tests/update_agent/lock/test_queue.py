@@ -189,7 +189,6 @@ def test_a_rollback_stops_the_others_until_somebody_clears_it(
     broken.acquire("2")
     broken.rolled_back("2", "etcd did not start")
     broken.rolled_back("2", "told twice")
-    broken.release()
     assert machine("a").acquire("2") == Held(NOW)
     answer = other.acquire("2")
     assert answer == Waiting("version 2 is stopped: machine a rolled it back: etcd did not start", 0)
@@ -332,9 +331,25 @@ def test_a_place_that_is_kept_stays_so_in_the_next_process(
     first.rolled_back("2", "no")
     for lock in (first, machine("a")):
         assert lock.acquire("2") == Held(NOW)
-        for _ in range(2):
-            lock.release()
-            assert holders(etcd, group) == ("a",)
+        assert [(one.machine, one.rolled_back) for one in Group(etcd, group).view().holders] == [("a", "no")]
+
+
+@pytest.mark.parametrize("another_process", [False, True])
+def test_a_kept_place_that_is_given_back_leaves_the_stop(
+    another_process: bool, machine: Callable[..., EtcdLock], etcd: Etcd, group: str
+) -> None:
+    """As a machine does that has no part in the lock any more: its strategy is ``off`` now."""
+    first = machine("a")
+    first.acquire("2")
+    first.rolled_back("2", "no")
+    (machine("a") if another_process else first).release()
+    view = Group(etcd, group).view()
+    assert view.semaphore.holders == ()
+    assert {version: stop.who for version, stop in view.stops.items()} == {"2": "a"}
+    assert isinstance(machine("b").acquire("2"), Waiting)
+    assert isinstance(machine("b").acquire("3"), Held)
+    assert Group(etcd, group).clear("2") == ()
+    assert holders(etcd, group) == ("b",)
 
 
 def test_a_machine_that_was_unlocked_takes_nothing_from_the_next_one(

@@ -37,6 +37,10 @@ class FakeLock:
 
     def __init__(self, semaphore: Semaphore, name: str) -> None:
         self.semaphore, self.name = semaphore, name
+        self.group, self.machine = "", name
+
+    def held(self) -> Held | None:
+        return Held(BEGIN) if self.name in self._reach().holders else None
 
     def _reach(self) -> Semaphore:
         if self.semaphore.away:

@@ -158,6 +158,15 @@ def test_a_window_that_closes_while_it_waits_leaves_the_queue(means: FakeMeans, 
     assert means.semaphore.holders == ["other"]
 
 
+@pytest.mark.parametrize(("ahead", "seconds"), [(0, 10), (20, 10), (60, 30)])
+def test_who_is_far_back_in_the_queue_asks_less_often(ahead: int, seconds: float, means: FakeMeans, plan: Plan) -> None:
+    means.semaphore.holders[:] = ["other"]
+    means.semaphore.queue += [f"m{number}" for number in range(ahead)]
+    hold = plan.ask("1.1")
+    assert hold is not None
+    assert hold.seconds == seconds
+
+
 def test_one_whose_place_was_taken_away_waits_again_and_says_so_to_people(means: FakeMeans, plan: Plan) -> None:
     means.users = frozenset({"tty1"})
     assert reason(plan)
