@@ -15,7 +15,8 @@ from tests.loopdev import loop, needs_loop
 from tests.update_agent.updates import A, B, TwoSlots, refusal, two_slots, updatectl
 from update_agent.errors import ImageReadError, OutsideSlotError
 from update_agent.slot.open import open_slot
-from update_agent.slot.writer import CHUNK, SlotPlace, SlotWriter
+from update_agent.slot.read_back import CHUNK, SlotPlace
+from update_agent.slot.writer import SlotWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
