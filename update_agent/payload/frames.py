@@ -50,7 +50,7 @@ LEVEL: Final = 9
 """Of compression."""
 _PORTION: Final = 256 << 10
 """Bytes of a frame that are unpacked at once,"""
-_UNPACKED: Final = 512 << 10
+_UNPACKED: Final = 256 << 10
 """and those that are made of them at most."""
 _WINDOW_LOG: Final = LARGEST_WINDOW.bit_length() - 1
 _NO_MEMORY: Final = "Allocation error"

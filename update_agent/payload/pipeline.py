@@ -1,8 +1,8 @@
 """Frames from a source into a sink: fetched, unpacked within bounds, hashed, and only then handed on.
 
 A thread unpacks and another one hashes while the next frames come and the one before is written, over the ends of requests too; source and
-sink are called by the caller's thread alone. In memory are at most three frames and the segments that they hold, always in the same places,
-and, of a delta, a dictionary: 32 MiB where nothing can be compressed, however large the image is.
+sink are called by the caller's thread alone. In memory are at most two frames and three segments, always in the same places, and, of a
+delta, a dictionary: 28 MiB where nothing can be compressed, however large the image is.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 AHEAD: Final = 3
 """Segments between the source and the sink."""
+FRAMES: Final = 2
+"""Of them those that are fetched and not unpacked yet."""
 ATTEMPTS: Final = 3
 """How often a frame is fetched that comes as something else: somebody on the way may have changed it."""
 
@@ -82,8 +84,9 @@ class _Unpacking:
     ) -> None:
         self._unpacker, self._hasher, self._old = unpacker, hasher, old
         # Anonymous memory, which begins at a page, as O_DIRECT needs, and is there only as far as it is used.
-        self._frames = _rooms(max((segment.compressed for segment in segments), default=0))
-        self._rooms = _rooms(max((segment.size for segment in segments), default=0))
+        self._frames = _rooms(FRAMES, max((segment.compressed for segment in segments), default=0))
+        self._rooms = _rooms(AHEAD, max((segment.size for segment in segments), default=0))
+        self._unpacked: deque[Future[memoryview]] = deque(maxlen=FRAMES)
 
     def begun(self, segments: Sequence[Segment], source: Source) -> Generator[Begun]:
         """Segments in their order, each to be waited for. Where one cannot be fetched, those before it come first.
@@ -110,6 +113,7 @@ class _Unpacking:
 
     def _opened(self, segment: Segment, frame: memoryview, room: memoryview) -> Future[memoryview]:
         unpacked = self._unpacker.submit(unpack_with, segment, frame, self._old, room)
+        self._unpacked.append(unpacked)
         return self._hasher.submit(lambda: require_digest(segment, unpacked.result()))
 
     def _fetched(self, segments: Sequence[Segment], source: Source) -> Iterator[tuple[Segment, memoryview]]:
@@ -117,10 +121,12 @@ class _Unpacking:
         for span in ranges(segments):
             with source.open(span.start, span.end - span.start) as reader:
                 for segment in span.segments:
-                    frame = self._frames[number % AHEAD][: segment.compressed]
+                    if number >= FRAMES:
+                        wait([self._unpacked[0]])  # the frame that was in this place
+                    frame = self._frames[number % FRAMES][: segment.compressed]
                     yield segment, frame[: read_exactly(reader, frame)]
                     number += 1
 
 
-def _rooms(size: int) -> list[memoryview]:
-    return [memoryview(mmap.mmap(-1, max(1, size))) for _ in range(AHEAD)]
+def _rooms(count: int, size: int) -> list[memoryview]:
+    return [memoryview(mmap.mmap(-1, max(1, size))) for _ in range(count)]

@@ -16,7 +16,7 @@ from update_agent.errors import SlotWriteError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 512 << 10
 """Bytes a read; a multiple of every sector size, as O_DIRECT needs."""
 GLANCES: Final = 4 << 20
 """Bytes from one place that is looked at twice to the next one."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 SECTORS = [512, 4096]
-CONTENT = random.Random(1).randbytes(2 * CHUNK)
+CONTENT = random.Random(1).randbytes(2 << 20)
 
 
 def slot_sectors(sector_size: int) -> int:
