@@ -1,7 +1,8 @@
 """Installs an update that is fetched piece by piece, and goes on where an earlier attempt ended, after a reboot too.
 
 The order is that of ``update_agent.slot.install``: everything that can be refused is refused, the slot is cleared and that flushed,
-written, flushed and read back from the disk, and then armed. In between a journal says what is in the slot.
+written, flushed and read back from the disk, and then armed. In between a journal says what is in the slot. Each batch is flushed and read
+back while the next one is fetched, and all of it is one SHA-256, which is compared before the slot is armed.
 """
 
 from __future__ import annotations
