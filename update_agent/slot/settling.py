@@ -68,11 +68,13 @@ class Settling:
     def digest(self, size: int, progress: Callable[[int], None]) -> str:
         """SHA-256 of the first ``size`` bytes of the slot, all of them read from the disk after they were flushed. Raises SlotWriteError.
 
-        ``progress`` is given the number of bytes read.
+        ``progress`` is given the number of bytes read. No thread is left when it returns: one that takes a signal would not know that the
+        main thread, which changes the table then, does not want any.
         """
         self.wait()
         for reading in self._reading:
             reading.result()
             progress(self._back.end)
+        self.__exit__()
         self._back.read(size, progress)
         return self._writer.read_back(size, progress) if self._back.changed_since() else self._back.hexdigest()

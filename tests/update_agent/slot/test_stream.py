@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bootselect.errors import RefusedError
+from bootselect.slot_disk import SlotDisk
 from tests.loopdev import loop, needs_loop
 from tests.update_agent.clocks import FakeTime
 from tests.update_agent.published import (
@@ -394,6 +396,23 @@ def test_each_sector_is_flushed_dropped_from_memory_and_read_again_before_the_sl
     assert seen == [({"read"}, CLEARED)]
     assert watched.early == []
     assert states(path) == ARMED
+
+
+def test_no_thread_that_could_take_a_signal_is_there_when_the_table_changes(
+    release: Release, disks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen, change = disks / "disk.img", list[set[str]](), SlotDisk.change
+    disk_with(path)
+
+    def look(self: SlotDisk, *more: Any, **named: Any) -> object:  # noqa: ANN401
+        names = {re.sub(r"_\d+$", "", thread.name) for thread in threading.enumerate()}
+        seen.append(names & {"flush", "read back", "hash", "unpack"})
+        return change(self, *more, **named)
+
+    monkeypatch.setattr(SlotDisk, "change", look)
+    with serving(release.files) as server, offered(release, server) as (offer, _):
+        install(offer, path, disks / "journal")
+    assert seen == [set(), set()]
 
 
 def test_the_slot_is_out_of_use_at_each_write_and_flush_of_it(
