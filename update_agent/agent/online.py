@@ -14,6 +14,7 @@ from update_agent.agent.errors import NoRootError
 from update_agent.agent.loop import Loop, Timetable
 from update_agent.agent.obtaining import obtain
 from update_agent.agent.world import TRUST
+from update_agent.repository.clock import RELEASED
 from update_agent.repository.open import open_repository
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def shelf_of(settings: Settings, tell: Callable[[str], None]) -> Iterator[Reposi
         bootstrap, built = path.read_bytes(), path.stat().st_mtime
     except OSError as error:
         raise NoRootError(path, error.strerror or str(error)) from error
-    floor = datetime.fromtimestamp(built, UTC)
+    # An image that was built without SOURCE_DATE_EPOCH has the start of 2024 there.
+    floor = max(datetime.fromtimestamp(built, UTC), RELEASED)
     with open_repository(settings, bootstrap, Path(settings.state_folder) / TRUST, floor, tell=tell) as repository:
         yield repository
