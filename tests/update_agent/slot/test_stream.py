@@ -21,6 +21,7 @@ import pytest
 
 from bootselect.errors import RefusedError
 from bootselect.slot_disk import SlotDisk
+from gptlib import type_guid
 from tests.loopdev import loop, needs_loop
 from tests.update_agent.clocks import FakeTime
 from tests.update_agent.published import (
@@ -44,8 +45,9 @@ from update_agent.payload.errors import PayloadError
 from update_agent.payload.index import DeltaIndex, Index
 from update_agent.slot import stream
 from update_agent.slot.errors import BlobSizeError
-from update_agent.slot.install import Passive
+from update_agent.slot.install import Passive, Voice
 from update_agent.slot.read_back import ReadBack
+from update_agent.slot.stream import install_published
 from update_agent.slot.writer import SlotWriter
 from update_agent.transport import errors
 from update_agent.transport.http import HttpClient, HttpSource
@@ -396,6 +398,31 @@ def test_each_sector_is_flushed_dropped_from_memory_and_read_again_before_the_sl
     assert seen == [({"read"}, CLEARED)]
     assert watched.early == []
     assert states(path) == ARMED
+
+
+def test_what_is_written_again_is_read_again(
+    release: Release, old: bytes, disks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A difference ends early; what it gave is looked at again, one segment of it is another by then, and comes a second time."""
+    path, seen, arm = disks / "disk.img", list[set[str]](), Passive.arm
+    before = disk_with(path, old)
+    watched = Watched(monkeypatch, path, len(release.content))
+    monkeypatch.setattr(Passive, "arm", lambda self: (seen.append(set(watched.sectors)), arm(self))[1])
+
+    def spoil(_: str) -> None:
+        with path.open("r+b") as file:
+            file.seek(LAYOUT.bytes_of(B).start)
+            file.write(b"other")
+
+    found = SlotDisk(str(path), type_guid("coreos-usr"))
+    found.__dict__["running"] = ()
+    with serving(release.files) as server, offered(release, server, delta=True) as (offer, _):
+        blob = bytearray(release.delta_blob)
+        blob[-len(blob) // 8] ^= 1
+        server.files[DELTA] = bytes(blob)
+        install_published(offer, found, "USR-B", 3, disks / "journal", Voice(tell=spoil), old=A)
+    assert seen == [{"read"}]
+    check_installed(release, before, path, disks / "journal")
 
 
 def test_no_thread_that_could_take_a_signal_is_there_when_the_table_changes(
