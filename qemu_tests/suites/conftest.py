@@ -15,6 +15,7 @@ from qemu_tests.harness.shared import shared_result
 from qemu_tests.harness.unpack import kernel_of
 from qemu_tests.story import scenes
 from qemu_tests.story.materials import GOOD, Materials, build_materials
+from qemu_tests.story.network.system import agent_tarball
 from qemu_tests.story.reporting import report_to
 from qemu_tests.story.stage import Stage
 from qemu_tests.story.timeline import Timeline
@@ -42,6 +43,12 @@ def materials(slotboot_folder: Path) -> Materials:
         return build_materials(DEFINITION, slotboot_folder / "built").to_json()
 
     return Materials.from_json(shared_result(slotboot_folder, "materials", build))
+
+
+@pytest.fixture(scope="session")
+def agent_debian(slotboot_folder: Path) -> Path:
+    """A Debian with the agent, as a tar archive, made once for all workers."""
+    return Path(shared_result(slotboot_folder, "debian-agent", lambda: str(agent_tarball())))
 
 
 def observer(log: Path, recorder: Recorder) -> Callable[[Moment], None]:

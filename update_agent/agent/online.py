@@ -16,6 +16,7 @@ from update_agent.agent.obtaining import obtain
 from update_agent.agent.omaha import OmahaSelector
 from update_agent.agent.outbox import Outbox
 from update_agent.agent.world import TRUST
+from update_agent.repository.clock import RELEASED
 from update_agent.repository.open import open_repository
 from update_agent.transport.network import Network
 
@@ -56,6 +57,8 @@ def _root(settings: Settings) -> tuple[bytes, datetime]:
     """The root of trust, and the date of the build. Raises NoRootError."""
     path = Path(settings.root)
     try:
-        return path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        content, built = path.read_bytes(), path.stat().st_mtime
     except OSError as error:
         raise NoRootError(path, error.strerror or str(error)) from error
+    # An image that was built without SOURCE_DATE_EPOCH has the start of 2024 there.
+    return content, max(datetime.fromtimestamp(built, UTC), RELEASED)

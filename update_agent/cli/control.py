@@ -38,10 +38,13 @@ def resume(version: str | None, as_json: bool) -> None:
     It is installed by the agent at its next check, or by 'updatectl install' now.
     """
     from update_agent.agent.session import session_of
+    from update_agent.state.errors import NothingToResumeError
 
     with session_of(world_here(), tell=tell) as session:
         known = session.machine.bad
-        wanted = version or (known[-1].version if known else "")
+        if version is None and not known:
+            raise NothingToResumeError
+        wanted = version or known[-1].version
         session.forget(wanted)
         machine = session.machine
     if as_json:

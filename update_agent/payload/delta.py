@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Final
 from backports.zstd import CompressionParameter
 
 from update_agent.payload.errors import OldImageError
-from update_agent.payload.frames import LEVEL, BlobWriter, compress_segment, open_segment, read_exactly
+from update_agent.payload.frames import (
+    LEVEL,
+    BlobWriter,
+    compress_segment,
+    read_exactly,
+    require_digest,
+    unpack_segment,
+)
 from update_agent.payload.index import DICTIONARY, DeltaIndex
 from update_agent.payload.match import OldBlocks
 
@@ -87,19 +94,26 @@ def _smallest(old: Seekable, place: Place | None, data: bytes, level: int) -> tu
     return (frame, place.start) if len(frame) < len(full) else (full, None)
 
 
-def apply_segment(segment: Segment, frame: Buffer, old: Callable[[int, int], bytes]) -> bytearray:
+def apply_segment(segment: Segment, frame: Buffer, old: Callable[[int, int], bytes]) -> memoryview:
     """The bytes of the new image that a frame of a delta, or of a full image, stands for.
 
     ``old`` gives bytes of the old image: those from an offset on, of a length. It is asked at most once, for at most 4 MiB. Raises
     FrameError and SegmentMismatchError, and OldImageError where the old image cannot be read.
     """
+    return require_digest(segment, unpack_with(segment, frame, old))
+
+
+def unpack_with(
+    segment: Segment, frame: Buffer, old: Callable[[int, int], bytes], room: memoryview | None = None
+) -> memoryview:
+    """As ``apply_segment``, without a look at what the bytes are; ``room`` as in ``decompress_segment``."""
     cut = segment.dictionary
     if cut is None:
-        return open_segment(segment, frame)
+        return unpack_segment(segment, frame, room=room)
     try:
         dictionary = old(cut.start, cut.size)
     except OSError as error:
         raise OldImageError(cut.start, error.strerror or str(error)) from error
     if len(dictionary) != cut.size:
         raise OldImageError(cut.start, f"there are {len(dictionary)} of {cut.size} bytes")
-    return open_segment(segment, frame, dictionary)
+    return unpack_segment(segment, frame, dictionary, room)

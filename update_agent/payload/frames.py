@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 
 LEVEL: Final = 9
 """Of compression."""
-_PORTION: Final = 128 << 10
+_PORTION: Final = 256 << 10
 """Bytes of a frame that are unpacked at once,"""
-_UNPACKED: Final = 128 << 10
+_UNPACKED: Final = 256 << 10
 """and those that are made of them at most."""
 _WINDOW_LOG: Final = LARGEST_WINDOW.bit_length() - 1
 _NO_MEMORY: Final = "Allocation error"
@@ -140,28 +140,42 @@ def compress_segment(
         return compressor.compress(data, ZstdCompressor.FLUSH_FRAME)
 
 
-def open_segment(segment: Segment, frame: Buffer, dictionary: bytes = b"") -> bytearray:
+def open_segment(segment: Segment, frame: Buffer, dictionary: bytes = b"") -> memoryview:
     """The bytes of the image that a frame holds, which are those that the index means.
 
     ``dictionary`` is what ``segment.dictionary`` says, of the old image. Raises FrameError, SegmentMismatchError and
     NoMemoryError.
     """
+    return require_digest(segment, unpack_segment(segment, frame, dictionary))
+
+
+def unpack_segment(
+    segment: Segment, frame: Buffer, dictionary: bytes = b"", room: memoryview | None = None
+) -> memoryview:
+    """As ``open_segment``, without a look at what the bytes are; ``room`` as in ``decompress_segment``."""
     if len(frame) != segment.compressed:
         raise FrameError(f"segment {segment.number} has {len(frame)} bytes, its index says {segment.compressed}")
-    data = decompress_segment(frame, segment.size, dictionary)
+    return decompress_segment(frame, segment.size, dictionary, room)
+
+
+def require_digest(segment: Segment, data: memoryview) -> memoryview:
+    """The same bytes, where the index means them. Raises SegmentMismatchError."""
     found = hashlib.sha256(data).hexdigest()
     if found != segment.sha256:
         raise SegmentMismatchError(segment.number, found, segment.sha256)
     return data
 
 
-def decompress_segment(frame: Buffer, raw_size: int, dictionary: bytes = b"") -> bytearray:
-    """The ``raw_size`` bytes that exactly one frame holds. Raises FrameError and NoMemoryError.
+def decompress_segment(
+    frame: Buffer, raw_size: int, dictionary: bytes = b"", room: memoryview | None = None
+) -> memoryview:
+    """The ``raw_size`` bytes that exactly one frame holds, at the start of ``room`` or of new memory. Raises FrameError and NoMemoryError.
 
     Nothing is allocated before the header has named these bytes and a window of at most 8 MiB, and never more than for them:
-    at most 3 times ``raw_size`` and 1 MiB. ``raw_size`` is at most 4 MiB, ``dictionary`` too: raises ValueError.
+    at most 3 times ``raw_size`` and 1 MiB. ``raw_size`` is at most 4 MiB, ``dictionary`` too: raises ValueError. Memory that the system
+    hands out anew costs as much time as the unpacking: whoever unpacks many gives the same ``room`` again.
     """
-    if not 0 < raw_size <= Index.SEGMENT or len(dictionary) > DICTIONARY:
+    if not 0 < raw_size <= Index.SEGMENT or len(dictionary) > DICTIONARY or (room is not None and len(room) < raw_size):
         raise ValueError(f"no segment has {raw_size} bytes and a dictionary of {len(dictionary)}")
     if len(frame) > largest_frame(raw_size):
         raise FrameError(f"it has {len(frame)} bytes, which is too much for {raw_size}")
@@ -169,14 +183,13 @@ def decompress_segment(frame: Buffer, raw_size: int, dictionary: bytes = b"") ->
     options = {DecompressionParameter.window_log_max: _WINDOW_LOG}
     try:
         with _memory_told(raw_size):
+            data = (memoryview(bytearray(raw_size)) if room is None else room)[:raw_size]
             decompressor = ZstdDecompressor(zstd_dict=_prefix(dictionary), options=options)  # type: ignore[arg-type]
-            data, behind = _decompressed(decompressor, memoryview(frame), raw_size)
+            made, behind = _decompressed(decompressor, memoryview(frame), data)
     except ZstdError as error:
         raise FrameError(str(error)) from error
-    if len(data) != raw_size:
-        raise FrameError(
-            f"it holds {'more' if len(data) > raw_size else 'less'} than the {raw_size} bytes that it names"
-        )
+    if made != raw_size:
+        raise FrameError(f"it holds {'more' if made > raw_size else 'less'} than the {raw_size} bytes that it names")
     if not decompressor.eof:
         raise FrameError("it does not end where it has to")
     if behind:
@@ -184,19 +197,22 @@ def decompress_segment(frame: Buffer, raw_size: int, dictionary: bytes = b"") ->
     return data
 
 
-def _decompressed(decompressor: ZstdDecompressor, frame: memoryview, raw_size: int) -> tuple[bytearray, int]:
-    """What a frame holds, up to a byte more than it may, which shows a bad one; and how many bytes are behind its end.
+def _decompressed(decompressor: ZstdDecompressor, frame: memoryview, room: memoryview) -> tuple[int, int]:
+    """Fill the room with what a frame holds: how many bytes that is, and how many are behind its end.
 
-    In portions, of which the binding has each twice for a moment: in one go that would be the whole segment.
+    Where it is too much for the room, that is one more than fits. In portions, of which the binding has each twice for a moment: in one go that would be the whole segment.
     """
-    data, fed = bytearray(), 0
-    while not decompressor.eof and len(data) <= raw_size:
+    made, fed, size = 0, 0, len(room)
+    while not decompressor.eof and made <= size:
         portion = frame[fed : fed + _PORTION] if decompressor.needs_input else frame[:0]
         if decompressor.needs_input and not portion:
             break
         fed += len(portion)
-        data += decompressor.decompress(portion, min(_UNPACKED, raw_size + 1 - len(data)))
-    return data, len(decompressor.unused_data) + len(frame) - fed
+        piece = decompressor.decompress(portion, min(_UNPACKED, size + 1 - made))
+        fitting = min(len(piece), size - made)
+        room[made : made + fitting] = piece[:fitting]
+        made += len(piece)
+    return made, len(decompressor.unused_data) + len(frame) - fed
 
 
 @contextmanager

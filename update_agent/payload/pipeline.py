@@ -1,38 +1,45 @@
 """Frames from a source into a sink: fetched, unpacked within bounds, hashed, and only then handed on.
 
-A thread unpacks and hashes a segment while the next frame comes and the one before is written; source and sink are called by the caller's
-thread alone. In memory are at most two frames, the segments that they hold and, of a delta, a dictionary: 32 MiB, however large the image is.
+A thread unpacks and another one hashes while the next frames come and the one before is written, over the ends of requests too; source and
+sink are called by the caller's thread alone. In memory are at most two frames and three segments, always in the same places, and, of a
+delta, a dictionary: 28 MiB where nothing can be compressed, however large the image is.
 """
 
 from __future__ import annotations
 
+import mmap
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from update_agent.payload.delta import apply_segment
+from update_agent.payload.delta import unpack_with
 from update_agent.payload.errors import FrameError, SegmentMismatchError
+from update_agent.payload.frames import require_digest
 from update_agent.payload.plan import ranges
 from update_agent.transport.errors import TransportError
 from update_agent.transport.source import read_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from typing import Protocol
 
     from update_agent.payload.index import Segment
-    from update_agent.payload.plan import Range
-    from update_agent.transport.source import Reader, Source
+    from update_agent.transport.source import Source
 
     class Sink(Protocol):
         """Where segments go."""
 
-        def __call__(self, segment: Segment, data: bytearray, /) -> None:
-            """Take the bytes of a segment, which are those that its index means."""
+        def __call__(self, segment: Segment, data: memoryview, /) -> None:
+            """Take the bytes of a segment, which are those that its index means. They begin at a page, and are others when this returns."""
+
+    Begun = tuple[Segment, Future[memoryview]]
 
 
-AHEAD: Final = 2
+AHEAD: Final = 3
 """Segments between the source and the sink."""
+FRAMES: Final = 2
+"""Of them those that are fetched and not unpacked yet."""
 ATTEMPTS: Final = 3
 """How often a frame is fetched that comes as something else: somebody on the way may have changed it."""
 
@@ -42,58 +49,84 @@ def transfer(
 ) -> None:
     """Fetch these segments of a blob, in their order, each to be handed to ``sink`` when it is what the index says.
 
-    Neighbours are fetched with one request. ``old`` reads the old image for segments that need it, in a thread: see ``apply_segment``. Raises
+    Neighbours are fetched with one request. ``old`` reads the old image for segments that need it, in a thread: see ``unpack_with``. Raises
     a TransportError, FrameError and SegmentMismatchError when a frame comes wrong every time, OldImageError, and what the sink
     raises: the segments that it was given before are good.
     """
-    with ThreadPoolExecutor(1, "unpack") as thread:
-
-        def unpack(segment: Segment, frame: memoryview) -> Future[bytearray]:
-            return thread.submit(apply_segment, segment, frame, old or _no_old_image)
-
-        for span in ranges(segments):
-            _transfer_range(span, source, sink, unpack)
+    rest, done, failed = tuple(segments), 0, 0
+    with ThreadPoolExecutor(1, "unpack") as unpacker, ThreadPoolExecutor(1, "hash") as hasher:
+        unpacking = _Unpacking(unpacker, hasher, rest, old or _no_old_image)
+        while done < len(rest):
+            try:
+                with closing(unpacking.begun(rest[done:], source)) as begun:
+                    for segment, unpacked in begun:
+                        sink(segment, unpacked.result())
+                        done, failed = done + 1, 0
+            except (FrameError, SegmentMismatchError):
+                failed += 1
+                if failed >= ATTEMPTS:
+                    raise
 
 
 def _no_old_image(_offset: int, _length: int) -> bytes:
     return b""
 
 
-def _transfer_range(
-    span: Range, source: Source, sink: Sink, unpack: Callable[[Segment, memoryview], Future[bytearray]]
-) -> None:
-    rest, failed = span.segments, 0
-    while rest:
+class _Unpacking:
+    """Unpacks in two threads, always into the same memory: that of the system costs more time than the unpacking where it is new."""
+
+    def __init__(
+        self,
+        unpacker: ThreadPoolExecutor,
+        hasher: ThreadPoolExecutor,
+        segments: Sequence[Segment],
+        old: Callable[[int, int], bytes],
+    ) -> None:
+        self._unpacker, self._hasher, self._old = unpacker, hasher, old
+        # Anonymous memory, which begins at a page, as O_DIRECT needs, and is there only as far as it is used.
+        self._frames = _rooms(FRAMES, max((segment.compressed for segment in segments), default=0))
+        self._rooms = _rooms(AHEAD, max((segment.size for segment in segments), default=0))
+        self._unpacked: deque[Future[memoryview]] = deque(maxlen=FRAMES)
+
+    def begun(self, segments: Sequence[Segment], source: Source) -> Generator[Begun]:
+        """Segments in their order, each to be waited for. Where one cannot be fetched, those before it come first.
+
+        When the next is asked for, the bytes of the one before are written over.
+        """
+        begun: deque[Begun] = deque()
+        lost: TransportError | None = None
         try:
-            with source.open(rest[0].offset, span.end - rest[0].offset) as reader:
-                for segment, unpacked in _unpacked(rest, reader, unpack):
-                    data = unpacked.result()
-                    sink(segment, data)
-                    rest, failed = rest[1:], 0
-                    del unpacked, data  # else the bytes would stay while the next ones come
-        except (FrameError, SegmentMismatchError):
-            failed += 1
-            if failed >= ATTEMPTS:
-                raise
+            try:
+                for number, (segment, frame) in enumerate(self._fetched(segments, source)):
+                    begun.append((segment, self._opened(segment, frame, self._rooms[number % AHEAD])))
+                    if len(begun) == AHEAD:
+                        yield begun.popleft()
+            except TransportError as error:
+                lost = error
+            while begun:
+                yield begun.popleft()
+        finally:
+            # Whoever comes next uses the same memory.
+            wait(unpacked for _, unpacked in begun)
+        if lost is not None:
+            raise lost
+
+    def _opened(self, segment: Segment, frame: memoryview, room: memoryview) -> Future[memoryview]:
+        unpacked = self._unpacker.submit(unpack_with, segment, frame, self._old, room)
+        self._unpacked.append(unpacked)
+        return self._hasher.submit(lambda: require_digest(segment, unpacked.result()))
+
+    def _fetched(self, segments: Sequence[Segment], source: Source) -> Iterator[tuple[Segment, memoryview]]:
+        number = 0
+        for span in ranges(segments):
+            with source.open(span.start, span.end - span.start) as reader:
+                for segment in span.segments:
+                    if number >= FRAMES:
+                        wait([self._unpacked[0]])  # the frame that was in this place
+                    frame = self._frames[number % FRAMES][: segment.compressed]
+                    yield segment, frame[: read_exactly(reader, frame)]
+                    number += 1
 
 
-def _unpacked(
-    segments: Iterable[Segment], reader: Reader, unpack: Callable[[Segment, memoryview], Future[bytearray]]
-) -> Iterator[tuple[Segment, Future[bytearray]]]:
-    """Begun, in their order. Where one cannot be fetched, those before it come first."""
-    begun: deque[tuple[Segment, Future[bytearray]]] = deque()
-    lost: TransportError | None = None
-    for segment in segments:
-        frame = memoryview(bytearray(segment.compressed))
-        try:
-            frame = frame[: read_exactly(reader, frame)]
-        except TransportError as error:
-            lost = error
-            break
-        begun.append((segment, unpack(segment, frame)))
-        if len(begun) == AHEAD:
-            yield begun.popleft()
-    while begun:
-        yield begun.popleft()
-    if lost is not None:
-        raise lost
+def _rooms(count: int, size: int) -> list[memoryview]:
+    return [memoryview(mmap.mmap(-1, max(1, size))) for _ in range(count)]

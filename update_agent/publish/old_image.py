@@ -72,7 +72,7 @@ def _index(folder: Path, release: Release) -> Index:
     return Index.parse(data)
 
 
-def _write(folder: Path, image: IO[bytes], data: bytearray) -> None:
+def _write(folder: Path, image: IO[bytes], data: memoryview) -> None:
     try:
         image.write(data)
         image.flush()

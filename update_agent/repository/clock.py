@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+RELEASED = datetime(2026, 11, 25, tzinfo=UTC)
+"""The date of this program, which has certainly passed."""
+
 
 def _now() -> datetime:
     return datetime.now(UTC)

@@ -13,7 +13,8 @@ from gptlib.linux.device import BlockDevice
 from gptlib.linux.kernel import check_view
 from gptlib.linux.nodes import device_name, partition_node
 from update_agent.errors import SlotBusyError
-from update_agent.slot.writer import SlotPlace, SlotWriter
+from update_agent.slot.read_back import SlotPlace
+from update_agent.slot.writer import SlotWriter
 
 if TYPE_CHECKING:
     from gptlib.disk import Disk
@@ -38,7 +39,7 @@ def open_slot(disk: Disk, table: Table, number: int) -> SlotWriter:
     )
     if not isinstance(device, BlockDevice):
         _refuse_attached(disk.path)
-        return _claimed(place, _open(disk.path, 0))
+        return _claimed(place, _open(disk.path, 0), beside=True)
     rdev = os.fstat(device.fd).st_rdev
     node = partition_node(disk.path, rdev, number)
     fd = _open(node, os.O_DIRECT | os.O_EXCL)
@@ -58,7 +59,7 @@ def _open(path: str, flags: int) -> int:
         raise SlotBusyError(path, str(reason)) from error
 
 
-def _claimed(place: SlotPlace, fd: int) -> SlotWriter:
+def _claimed(place: SlotPlace, fd: int, *, beside: bool = False) -> SlotWriter:
     """Lock the bytes of the slot. The open-file-description lock goes beside the flock that a change of the table takes."""
     lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place.start, place.length, 0)
     try:
@@ -68,7 +69,15 @@ def _claimed(place: SlotPlace, fd: int) -> SlotWriter:
         busy = error.errno in {errno.EAGAIN, errno.EACCES}
         reason = "another installation is writing it" if busy else f"it cannot be locked: {error.strerror}"
         raise SlotBusyError(place.path, reason) from error
-    return SlotWriter(fd, place)
+    return SlotWriter(fd, place, _direct(fd) if beside else None)
+
+
+def _direct(fd: int) -> int | None:
+    """The same file for reading past the kernel's cache, where its file system can do that."""
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+    except OSError:
+        return None
 
 
 def _refuse_attached(path: str, folder: Path = _LOOP_DEVICES) -> None:

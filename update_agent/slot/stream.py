@@ -1,7 +1,8 @@
 """Installs an update that is fetched piece by piece, and goes on where an earlier attempt ended, after a reboot too.
 
 The order is that of ``update_agent.slot.install``: everything that can be refused is refused, the slot is cleared and that flushed,
-written, flushed and read back from the disk, and then armed. In between a journal says what is in the slot.
+written, flushed and read back from the disk, and then armed. In between a journal says what is in the slot. Each batch is flushed and read
+back while the next one is fetched, and all of it is one SHA-256, which is compared before the slot is armed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from update_agent.slot.install import Stage, passive_slot
 from update_agent.slot.journal import Binding, Journal, Piece, merged, read_journal, remove_journal
 from update_agent.slot.old import open_old
 from update_agent.slot.open import open_slot
+from update_agent.slot.settling import Settling
 from update_agent.transport.errors import DeadlineError, TransportError
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
     from update_agent.slot.writer import SlotWriter
     from update_agent.transport.source import Source
 
-BATCH = 32 << 20
-"""Bytes of the image after which the slot is flushed and the journal written: what is fetched twice, at most, after a power cut."""
+BATCH = 16 << 20
+"""Bytes of the image after which the slot is flushed and the journal written, while the next ones come: after a power cut two such
+batches, at most, are fetched again."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ def install_published(
             delta = _delta(update, passive, found.active if old is None else old, files, voice.tell)
             if delta is None:
                 _require_size(full)
-        filling = _Filling(writer, records, update.size, voice.report)
+        settling = files.enter_context(Settling(writer, records.add))
+        filling = _Filling(writer, settling, records, update.size, voice.report)
         # What a journal says of a slot that was in use since counts no more.
         filling.begin(delta or full, before if passive.clear() else [])
         if delta is not None and not _filled_by(filling, delta, voice.tell):
@@ -100,7 +104,7 @@ def install_published(
             delta = None
         filling.fetch(delta or full)
         passive.reached(Stage.WRITTEN)
-        stored = writer.read_back(update.size, lambda done: voice.report("verifying", done, update.size))
+        stored = settling.digest(update.size, lambda done: voice.report("verifying", done, update.size))
         if stored != update.sha256:
             records.remove()
             raise VerifyError(writer.path, "what the slot holds", stored, update.sha256)
@@ -175,15 +179,15 @@ def _filled_by(filling: _Filling, delta: _Way, tell: Callable[[str], None]) -> b
 class _Filling:
     """Segments into the slot, and what is there into the journal. ``pieces`` are verified and in the slot."""
 
-    def __init__(self, writer: SlotWriter, records: _Records, size: int, report: Report) -> None:
-        self._writer, self._records, self._size, self._report = writer, records, size, report
+    def __init__(self, writer: SlotWriter, settling: Settling, records: _Records, size: int, report: Report) -> None:
+        self._writer, self._settling, self._records, self._size, self._report = writer, settling, records, size, report
         self.pieces: list[Piece] = []
         self._pending: list[Piece] = []
         self._done = 0
 
     def begin(self, way: _Way, told: Sequence[Piece]) -> None:
         """Believe of what is told to be in the slot what is on the disk, and begin a journal that says so."""
-        self._writer.flush()  # what a killed process left unwritten
+        self._settling.begin()  # and flush what a killed process left unwritten
         told = merged(told)
         self.pieces, self._done = [], 0
         for segment in way.index.segments:
@@ -208,10 +212,12 @@ class _Filling:
             transfer(missing, way.blob, self._take, way.old.read if way.old is not None else None)
         except (PayloadError, TransportError):
             self._settle()
+            self._settling.wait()
             raise
         self._settle()
+        self._settling.wait()
 
-    def _take(self, segment: Segment, data: bytearray) -> None:
+    def _take(self, segment: Segment, data: memoryview) -> None:
         self._writer.write_at(data, segment.start)
         self._pending.append(Piece(segment.start, segment.size))
         self._add(self._pending[-1], "fetching")
@@ -219,10 +225,10 @@ class _Filling:
             self._settle()
 
     def _settle(self) -> None:
-        if self._pending:
-            self._writer.flush()
-            self._records.add(self._pending)
-            self._pending = []
+        pending, self._pending = self._pending, []
+        if pending:
+            first = merged(self.pieces)[0]
+            self._settling.settle(pending, first.size if first.start == 0 else 0)
 
 
 class _Records:

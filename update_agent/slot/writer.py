@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from update_agent.errors import ImageReadError, OutsideSlotError, SlotWriteError
+from update_agent.slot.read_back import CHUNK, ReadBack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol, Self
 
-    Buffer = bytes | bytearray | memoryview
+    from update_agent.slot.read_back import SlotPlace
 
     class Source(Protocol):
         """Where an image comes from; ``shown`` is what errors call it."""
@@ -28,37 +27,26 @@ if TYPE_CHECKING:
             """Fill the start of ``buffer``; the number of bytes, 0 at the end."""
 
 
-CHUNK = 1 << 20
-"""Bytes a read or write; a multiple of every sector size, as O_DIRECT needs."""
-
-
-@dataclass(frozen=True)
-class SlotPlace:
-    """The bytes of a slot: ``length`` from ``start`` on in what is open as ``path``. All are whole sectors."""
-
-    path: str
-    start: int
-    length: int
-    sector_size: int
-
-
 class SlotWriter:
     """The bytes of one slot, open for writing; nothing else is ever written. Use it as a context manager.
 
     Made by ``update_agent.slot.open``, which sees to it that ``fd`` is the slot and nobody else's.
     """
 
-    def __init__(self, fd: int, place: SlotPlace) -> None:
+    def __init__(self, fd: int, place: SlotPlace, direct: int | None = None) -> None:
+        """``direct`` is the same file, opened for reading with O_DIRECT; None where ``fd`` is that, or there is no such thing."""
         self.place, self.path = place, place.path
-        self._fd = fd
+        self._fd, self._direct = fd, direct
         # Anonymous memory is page-aligned, as O_DIRECT needs. It is unmapped with the last view of it.
-        self._buffer = mmap.mmap(-1, 2 * CHUNK)
+        self._buffer = mmap.mmap(-1, CHUNK)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
+        if self._direct is not None:
+            os.close(self._direct)
 
     def write(self, source: Source, size: int, progress: Callable[[int], None]) -> str:
         """Copy ``size`` bytes of ``source`` to the start of the slot and flush; the SHA-256 of what was read from it.
@@ -73,7 +61,7 @@ class SlotWriter:
             length = min(CHUNK, size - offset)
             _fill(source, view[:length], offset, size)
             digest.update(view[:length])
-            padded = self._whole_sectors(length)
+            padded = self.place.whole_sectors(length)
             view[length:padded] = bytes(padded - length)
             self._write_or_say(view[:padded], offset)
             offset += length
@@ -81,19 +69,21 @@ class SlotWriter:
         self.flush()
         return digest.hexdigest()
 
-    def write_at(self, data: Buffer, offset: int) -> None:
-        """Write ``data`` at byte ``offset`` of the slot, a whole sector; a last partial sector is filled up with zeros.
+    def write_at(self, data: memoryview, offset: int) -> None:
+        """Write ``data``, which begins at a page of memory, at byte ``offset`` of the slot, a whole sector.
 
-        It is on the disk after ``flush`` only. Raises SlotWriteError and OutsideSlotError; part of it may then have been written.
+        A last partial sector is filled up with zeros. It is on the disk after ``flush`` only. Raises SlotWriteError and OutsideSlotError; part
+        of it may then have been written.
         """
-        # O_DIRECT wants memory that begins at a page, so everything goes through the buffer.
-        source, view = memoryview(data), memoryview(self._buffer)
-        for start in range(0, len(source), CHUNK):
-            piece = source[start : start + CHUNK]
-            padded = self._whole_sectors(len(piece))
-            view[: len(piece)] = piece
-            view[len(piece) : padded] = bytes(padded - len(piece))
-            self._write_or_say(view[:padded], offset + start)
+        whole = len(data) // self.place.sector_size * self.place.sector_size
+        if whole:
+            self._write_or_say(data[:whole], offset)
+        rest = data[whole:]
+        if rest:
+            view = memoryview(self._buffer)[: self.place.sector_size]
+            view[: len(rest)] = rest
+            view[len(rest) :] = bytes(len(view) - len(rest))
+            self._write_or_say(view, offset + whole)
 
     def flush(self) -> None:
         """fsync: what was written is on the disk, and so is what the disk itself still kept. Raises SlotWriteError."""
@@ -108,10 +98,6 @@ class SlotWriter:
         except OSError as error:
             raise SlotWriteError(self.path, offset, error.strerror or str(error)) from error
 
-    def _whole_sectors(self, length: int) -> int:
-        size = self.place.sector_size
-        return -(-length // size) * size
-
     def _write_all(self, data: memoryview, offset: int) -> None:
         """Every byte that reaches the disk passes here: whole sectors, and none that is not the slot's."""
         start, length, size = self.place.start, self.place.length, self.place.sector_size
@@ -123,34 +109,18 @@ class SlotWriter:
                 raise OSError("the device takes no more")
             offset, data = offset + done, data[done:]
 
+    def reading(self, begin: int = 0) -> ReadBack:
+        """What reads the slot from byte ``begin`` on, a whole sector, from the disk."""
+        return ReadBack(self._fd, self.place, begin, self._direct)
+
     def read_back(self, size: int, progress: Callable[[int], None], start: int = 0) -> str:
         """SHA-256 of ``size`` bytes of the slot from byte ``start`` on, a whole sector, as they are on the disk.
 
         ``progress`` is given the number of bytes read. Raises SlotWriteError when they cannot be read.
         """
-        digest, offset = hashlib.sha256(), 0
-        halves = [memoryview(self._buffer)[:CHUNK], memoryview(self._buffer)[CHUNK:]]
-        try:
-            # From the disk and not from memory. For a block device O_DIRECT sees to that.
-            os.posix_fadvise(self._fd, self.place.start + start, self._whole_sectors(size), os.POSIX_FADV_DONTNEED)
-            with ThreadPoolExecutor(1, "hash") as thread:  # one half is hashed while the other is filled
-                hashed: Future[None] | None = None
-                while offset < size:
-                    wanted = halves[0][: self._whole_sectors(min(CHUNK, size - offset))]
-                    done = os.preadv(self._fd, [wanted], self.place.start + start + offset)
-                    if not done:
-                        raise SlotWriteError(self.path, start + offset, "reading back: the slot ends here")
-                    if hashed is not None:
-                        hashed.result()
-                    hashed = thread.submit(digest.update, wanted[: min(done, size - offset)])
-                    halves.reverse()
-                    offset += done
-                    progress(min(offset, size))
-                if hashed is not None:
-                    hashed.result()
-        except OSError as error:
-            raise SlotWriteError(self.path, start + offset, f"reading back: {error.strerror or error}") from error
-        return digest.hexdigest()
+        back = self.reading(start)
+        back.read(start + size, lambda end: progress(end - start))
+        return back.hexdigest()
 
 
 def _fill(source: Source, view: memoryview, offset: int, size: int) -> None:

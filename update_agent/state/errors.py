@@ -46,6 +46,13 @@ class NotKnownBadError(StateError):
         self.version = version
 
 
+class NothingToResumeError(StateError):
+    """The last version that is not taken again is to be resumed, and there is none. The machine is as it was."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing was cancelled or rolled back here, so there is nothing to resume")
+
+
 class StateDamagedError(StateError):
     """The file of the state cannot be what this program wrote. It is left as it is."""
 

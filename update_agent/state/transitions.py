@@ -57,7 +57,7 @@ MEANINGS = {
     _S.CHECKING: "The repository is asked for a version that this machine may take.",
     _S.AVAILABLE: "A version was found. Nothing was written yet.",
     _S.DOWNLOADING: "Segments are fetched, checked and written into the passive slot, which is 0/0/0; a journal says which are there.",
-    _S.VERIFYING: "The whole image is read back from the disk and compared. The slot is 0/0/0.",
+    _S.VERIFYING: "All is written; the rest of it is read back from the disk, and the whole image compared. The slot is 0/0/0.",
     _S.INSTALLING: "The slot holds the verified image and is about to be armed. It is 0/0/0, or armed already.",
     _S.ARMED: "The slot is the next one to be tried.",
     _S.WAITING: "As armed; the reason says what the reboot waits for.",

@@ -129,6 +129,10 @@ class Pipeline:
             "updatectl", "publish", "add", self.web.folder, manifest, "--keys", self.place / "keys", "--group", "stable"
         )
 
+    def slot(self, version: str) -> Path:
+        """The image of a version that was built."""
+        return self.place / f"fleet_{version}_os.slot"
+
 
 def _with_cache(cache: Path) -> tuple[str, ...]:
     return ("env", f"SLOTBOOT_CACHE={cache}")

@@ -33,8 +33,8 @@ def first_boot(stage: Stage) -> None:
     """Version 1.0 comes up, asks, and there is nothing."""
     stage.tell(kinds.SCENE, "a Debian with systemd and the agent asks its repository for the first time")
     stage.boot("power on")
-    _comes_up(stage, "1.0", "/dev/vda2")
-    _until(stage, "state.json", '"checked": *"20')
+    comes_up(stage, "1.0", "/dev/vda2")
+    until(stage, "state.json", '"checked": *"20')
     reason = _status(stage)["reason"]
     stage.check("why there is no update", "nothing is published for fleet", reason.partition(" and slots")[0])
     said = stage.order("update_engine_client -status")
@@ -48,7 +48,7 @@ def cut_off_and_resumed(stage: Stage, pipeline: Pipeline) -> None:
     (blob,) = (pipeline.web.folder / "blobs").glob("*.frames")
     pipeline.web.hold(".frames", blob.stat().st_size // 2)
     stage.check("half of the update is fetched", True, pipeline.web.held.wait(INSTALL))
-    _until(stage, "state.json", "downloading")
+    until(stage, "state.json", "downloading")
     stage.power_cut("half of version 1.1 is fetched")
     stage.disk({"USR-A": "1/0/1", "USR-B": "0/0/0"}, "the slot that was being written is out of use")
     pipeline.web.go_on()
@@ -58,11 +58,11 @@ def cut_off_and_resumed(stage: Stage, pipeline: Pipeline) -> None:
     fetched = pipeline.web.sent[f"blobs/{blob.name}"] / blob.stat().st_size
     stage.check("bytes fetched, as a part of the update, are at most", True, fetched < 1.5)
     stage.tell(kinds.UP, f"the download went on where it was: {fetched:.2f} times its bytes were sent in all")
-    _comes_up(stage, "1.1", "/dev/vda3")
-    _until(stage, "history.jsonl", '"proved".*"1.1"')
+    comes_up(stage, "1.1", "/dev/vda3")
+    until(stage, "history.jsonl", '"proved".*"1.1"')
     stage.disk({"USR-A": "1/0/1", "USR-B": "2/0/1"}, "marked good, as in the article")
     # Where the slot is marked good before the agent is up, it was never seen unproved.
-    seen = [one for one in _history(stage) if one[0] != "booted"]
+    seen = [one for one in history(stage) if one[0] != "booted"]
     stage.check("the history", [("installed", "1.1"), ("armed", "1.1"), ("proved", "1.1")], seen[-3:])
 
 
@@ -73,9 +73,9 @@ def rolled_back(stage: Stage, pipeline: Pipeline) -> None:
     _check_now(stage.machine)
     _reboots(stage, {"USR-A": "2/1/0", "USR-B": "1/0/1"}, "version 1.2 is tried")
     _reboots(stage, {"USR-A": "2/0/0", "USR-B": "1/0/1"}, "it is not healthy")
-    _comes_up(stage, "1.1", "/dev/vda3")
-    _until(stage, "history.jsonl", '"rolled-back".*"1.2"')
-    _until(stage, "state.json", "1.2 is not taken again")
+    comes_up(stage, "1.1", "/dev/vda3")
+    until(stage, "history.jsonl", '"rolled-back".*"1.2"')
+    until(stage, "state.json", "1.2 is not taken again")
     stage.check("what is not taken again", ["1.2"], [bad["version"] for bad in _status(stage)["not-taken-again"]])
     metrics = stage.order("cat /run/slotboot/metrics.prom")
     stage.check("metrics tell", True, "slotboot_update_agent_rollbacks_total 1.0" in metrics)
@@ -95,14 +95,15 @@ def by_difference(stage: Stage, pipeline: Pipeline) -> None:
     fetched = {name: count for name, count in pipeline.web.sent.items() if name.startswith("blobs/")}
     stage.check("what was fetched", {".delta"}, {Path(name).suffix for name in fetched})
     stage.tell(kinds.UP, f"{sum(fetched.values())} bytes were fetched for it")
-    _comes_up(stage, "1.3", "/dev/vda2")
-    _until(stage, "history.jsonl", '"proved".*"1.3"')
+    comes_up(stage, "1.3", "/dev/vda2")
+    until(stage, "history.jsonl", '"proved".*"1.3"')
     stage.disk({"USR-A": "2/0/1", "USR-B": "1/0/1"}, "version 1.3 is here to stay")
     stage.check("install of what runs", 0, stage.machine.run("updatectl install 1.3 --wait").exit)
     stage.check("install of what was rolled back", 1, stage.machine.run("updatectl install 1.2 --wait").exit)
 
 
-def _comes_up(stage: Stage, version: str, node: str) -> None:
+def comes_up(stage: Stage, version: str, node: str) -> None:
+    """The version is up from that node, and marked good."""
     stage.machine.login("root")
     stage.machine.wait_for_unit("bootselect-mark-good.service")
     release = stage.order("cat /etc/os-release").replace("\r", "")
@@ -111,7 +112,7 @@ def _comes_up(stage: Stage, version: str, node: str) -> None:
     stage.tell(kinds.UP, f"version {version} is up from {node}; healthy")
 
 
-def _until(stage: Stage, file: str, pattern: str) -> None:
+def until(stage: Stage, file: str, pattern: str) -> None:
     """Until the agent has noted it. A program of Python, called again and again, would take the processor from the agent, which is nicer."""
     stage.machine.wait_until(f"grep -q '{pattern}' /var/lib/slotboot/{file}", INSTALL)
 
@@ -134,6 +135,7 @@ def _status(stage: Stage) -> dict[str, Any]:
     return told
 
 
-def _history(stage: Stage) -> list[tuple[str, str]]:
+def history(stage: Stage) -> list[tuple[str, str]]:
+    """What happened to which version."""
     records = json.loads(stage.order("updatectl history --json"))["records"]
     return [(record["what"], record["version"]) for record in records]

@@ -132,7 +132,9 @@ def test_what_cannot_be_is_refused_with_one_line(box: Box, repo: Repo) -> None:
     assert "9 is not published for os" in refusal(updatectl("install", "9"))
     assert "no such device, file or folder" in refusal(updatectl("install", "./9"))
     assert "no update is under way" in refusal(updatectl("cancel"))
-    assert "not known to be bad" in refusal(updatectl("resume", "3"))
+    assert "version 3 is not known to be bad; known are none" in refusal(updatectl("resume", "3"))
+    nothing = "nothing was cancelled or rolled back here, so there is nothing to resume"
+    assert refusal(updatectl("resume")) == f"updatectl: {nothing}\n"
     assert updatectl("install", "--slot", "2").exit_code == 2
     repo.publish("0.9")
     assert "--downgrade takes it" in refusal(updatectl("install", "0.9"))

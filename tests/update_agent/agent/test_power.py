@@ -59,9 +59,10 @@ class Recording:
 
         def flushed(real: Callable[[int], Any]) -> Callable[[int], None]:
             def call(fd: int) -> None:
+                made = len(self.writes)  # what another thread writes meanwhile may miss it
                 real(fd)
                 if self._is_disk(fd):
-                    self.flushes.append(len(self.writes))
+                    self.flushes.append(made)
 
             return call
 

@@ -15,7 +15,8 @@ from tests.loopdev import loop, needs_loop
 from tests.update_agent.updates import A, B, TwoSlots, refusal, two_slots, updatectl
 from update_agent.errors import ImageReadError, OutsideSlotError
 from update_agent.slot.open import open_slot
-from update_agent.slot.writer import CHUNK, SlotPlace, SlotWriter
+from update_agent.slot.read_back import CHUNK, SlotPlace
+from update_agent.slot.writer import SlotWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 SECTORS = [512, 4096]
-CONTENT = random.Random(1).randbytes(2 * CHUNK)
+CONTENT = random.Random(1).randbytes(2 << 20)
 
 
 def slot_sectors(sector_size: int) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import errno
+import fcntl
 import functools
 import json
 import os
 import random
+import re
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bootselect.errors import RefusedError
+from bootselect.slot_disk import SlotDisk
+from gptlib import type_guid
 from tests.loopdev import loop, needs_loop
 from tests.update_agent.clocks import FakeTime
 from tests.update_agent.published import (
@@ -40,6 +45,9 @@ from update_agent.payload.errors import PayloadError
 from update_agent.payload.index import DeltaIndex, Index
 from update_agent.slot import stream
 from update_agent.slot.errors import BlobSizeError
+from update_agent.slot.install import Passive, Voice
+from update_agent.slot.read_back import ReadBack
+from update_agent.slot.stream import install_published
 from update_agent.slot.writer import SlotWriter
 from update_agent.transport import errors
 from update_agent.transport.http import HttpClient, HttpSource
@@ -315,31 +323,184 @@ def test_a_disk_that_stores_something_else_is_found_out_and_begun_anew(
     check_installed(release, before, path, journal)
 
 
-def looking(name: str, path: Path, seen: list[tuple[str, list[tuple[int, int, int]]]]) -> Callable[..., object]:
-    """A method of the writer that looks at the slots first."""
-    real = getattr(SlotWriter, name)
+class Watched:
+    """What became of each sector of slot B, seen at the calls of the system: written, flushed, dropped from memory, read."""
 
-    def look(self: SlotWriter, *arguments: object) -> object:
-        seen.append((name, states(path)))
-        return real(self, *arguments)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path, size: int) -> None:
+        self.sectors, self.early, self._lock = ["" for _ in range(-(-size // 512))], list[int](), threading.Lock()
+        self._path, self._start = path, LAYOUT.bytes_of(B).start
+        for name in ("pwrite", "fsync", "posix_fadvise", "preadv"):
+            real = getattr(os, name)
+            watched = functools.partial(getattr(self, name), real)
+            monkeypatch.setattr(
+                os,
+                name,
+                lambda fd, *more, real=real, watched=watched: (watched if self._is_ours(fd) else real)(fd, *more),
+            )
 
-    return look
+    def _is_ours(self, fd: int) -> bool:
+        return os.path.samestat(os.fstat(fd), self._path.stat())
+
+    def _move(self, place: range, before: str, after: str) -> None:
+        with self._lock:
+            for sector in place:
+                if self.sectors[sector] == before or not before:
+                    self.sectors[sector] = after
+
+    def _place(self, offset: int, length: int) -> range:
+        first = (offset - self._start) // 512
+        return range(max(0, first), max(0, min(len(self.sectors), first + -(-length // 512))))
+
+    def pwrite(self, real: Any, fd: int, data: Any, offset: int) -> Any:  # noqa: ANN401
+        done = real(fd, data, offset)
+        self._move(self._place(offset, done), "", "written")
+        return done
+
+    def fsync(self, real: Any, fd: int) -> None:  # noqa: ANN401
+        before = [number for number, what in enumerate(self.sectors) if what == "written"]
+        real(fd)
+        for number in before:
+            self._move(range(number, number + 1), "written", "flushed")
+
+    def posix_fadvise(self, real: Any, fd: int, offset: int, length: int, advice: int) -> None:  # noqa: ANN401
+        real(fd, offset, length, advice)
+        if advice == os.POSIX_FADV_DONTNEED:
+            self._move(self._place(offset, length), "flushed", "dropped")
+
+    def preadv(self, real: Any, fd: int, buffers: Any, offset: int) -> Any:  # noqa: ANN401
+        place = self._place(offset, sum(map(len, buffers)))
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
+            self._move(place, "flushed", "dropped")
+        self.early += [number for number in place if self.sectors[number] not in {"dropped", "read"}]
+        done = real(fd, buffers, offset)
+        self._move(place, "dropped", "read")
+        return done
 
 
-def test_the_slot_is_out_of_use_before_its_first_byte_changes_and_tried_after_its_last(
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("delta", [False, True])
+def test_each_sector_is_flushed_dropped_from_memory_and_read_again_before_the_slot_is_tried(
+    release: Release, old: bytes, disks: Path, monkeypatch: pytest.MonkeyPatch, delta: bool, direct: bool
+) -> None:
+    if not direct:  # as file systems do that have no such thing
+        monkeypatch.setattr("update_agent.slot.open._direct", lambda _: None)
+    path, seen, arm = disks / "disk.img", list[tuple[set[str], list[tuple[int, int, int]]]](), Passive.arm
+    disk_with(path, old)
+    watched = Watched(monkeypatch, path, len(release.content))
+
+    def look(self: Passive) -> object:
+        seen.append((set(watched.sectors), states(path)))
+        return arm(self)
+
+    monkeypatch.setattr(Passive, "arm", look)
+    with serving(release.files) as server, offered(release, server, delta=delta) as (offer, _):
+        install(offer, path, disks / "journal", old=A)
+    assert seen == [({"read"}, CLEARED)]
+    assert watched.early == []
+    assert states(path) == ARMED
+
+
+def test_what_is_written_again_is_read_again(
+    release: Release, old: bytes, disks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A difference ends early; what it gave is looked at again, one segment of it is another by then, and comes a second time."""
+    path, seen, arm = disks / "disk.img", list[set[str]](), Passive.arm
+    before = disk_with(path, old)
+    watched = Watched(monkeypatch, path, len(release.content))
+
+    def look(self: Passive) -> object:
+        seen.append(set(watched.sectors))
+        return arm(self)
+
+    monkeypatch.setattr(Passive, "arm", look)
+
+    def spoil(_: str) -> None:
+        with path.open("r+b") as file:
+            file.seek(LAYOUT.bytes_of(B).start)
+            file.write(b"other")
+
+    found = SlotDisk(str(path), type_guid("coreos-usr"))
+    found.__dict__["running"] = ()
+    with serving(release.files) as server, offered(release, server, delta=True) as (offer, _):
+        blob = bytearray(release.delta_blob)
+        blob[-len(blob) // 8] ^= 1
+        server.files[DELTA] = bytes(blob)
+        install_published(offer, found, "USR-B", 3, disks / "journal", Voice(tell=spoil), old=A)
+    assert seen == [{"read"}]
+    check_installed(release, before, path, disks / "journal")
+
+
+def test_no_thread_that_could_take_a_signal_is_there_when_the_table_changes(
     release: Release, disks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, seen = disks / "disk.img", list[tuple[str, list[tuple[int, int, int]]]]()
+    path, seen, change = disks / "disk.img", list[set[str]](), SlotDisk.change
     disk_with(path)
-    for name in ("write_at", "flush", "read_back"):
-        monkeypatch.setattr(SlotWriter, name, looking(name, path, seen))
+
+    def look(self: SlotDisk, *more: Any, **named: Any) -> object:  # noqa: ANN401
+        names = {re.sub(r"_\d+$", "", thread.name) for thread in threading.enumerate()}
+        seen.append(names & {"flush", "read back", "hash", "unpack"})
+        return change(self, *more, **named)
+
+    monkeypatch.setattr(SlotDisk, "change", look)
     with serving(release.files) as server, offered(release, server) as (offer, _):
         install(offer, path, disks / "journal")
-    names = [name for name, _ in seen]
-    assert {tuple(state) for _, state in seen} == {tuple(CLEARED)}
-    assert names[0] == "flush"
-    assert names[-2:] == ["flush", "read_back"]
+    assert seen == [set(), set()]
+
+
+def test_the_slot_is_out_of_use_at_each_write_and_flush_of_it(
+    release: Release, disks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = disks / "disk.img", set[tuple[tuple[int, int, int], ...]]()
+    disk_with(path)
+    for name in ("write_at", "flush"):
+
+        def look(self: SlotWriter, *more: object, real: Any = getattr(SlotWriter, name)) -> object:  # noqa: ANN401, B008
+            seen.add(tuple(states(path)))
+            return real(self, *more)
+
+        monkeypatch.setattr(SlotWriter, name, look)
+    with serving(release.files) as server, offered(release, server) as (offer, _):
+        install(offer, path, disks / "journal")
+    assert seen == {tuple(CLEARED)}
     assert states(path) == ARMED
+
+
+def bytes_from_disks() -> int:
+    """Of this process, as the kernel counts them."""
+    return int(dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())["read_bytes"])
+
+
+def test_what_is_read_back_comes_from_the_disk(release: Release, tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    disk_with(path)
+    if os.statvfs(path).f_fsid == 0 or bytes_from_disks() == 0:
+        pytest.skip("this file system has no disk below it")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    before = bytes_from_disks()
+    with serving(release.files) as server, offered(release, server) as (offer, _):
+        install(offer, path, tmp_path / "journal")
+    assert bytes_from_disks() - before >= len(release.content)
+
+
+def test_a_disk_that_puts_new_data_over_old_is_found_out(
+    release: Release, disks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is smaller than it says: what was read back is gone when all is written."""
+    path = disks / "disk.img"
+    disk_with(path)
+    look = ReadBack.changed_since
+
+    def overwritten(self: ReadBack) -> bool:
+        with path.open("r+b") as file:
+            file.seek(LAYOUT.bytes_of(B).start)
+            file.write(b"other")
+        return look(self)
+
+    monkeypatch.setattr(ReadBack, "changed_since", overwritten)
+    with serving(release.files) as server, offered(release, server) as (offer, _), pytest.raises(VerifyError):
+        install(offer, path, disks / "journal")
+    assert states(path) == CLEARED
 
 
 # Going on.
