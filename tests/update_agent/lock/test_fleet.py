@@ -74,7 +74,9 @@ SIZES = {60: Size(60, 3, reboot=0.3, kill=0.02), 1000: Size(1000, 4, dead=3, los
     [
         pytest.param(60, 3, 1, 240, 1, id="60 machines"),
         *(
-            pytest.param(1000, places, 2, 900, seed, id=f"1000 machines, seed {seed}", marks=pytest.mark.slow)
+            pytest.param(
+                1000, places, 2 if FULL else 1, 900, seed, id=f"1000 machines, seed {seed}", marks=pytest.mark.slow
+            )
             for seed, places in enumerate([4, 1, 20] if FULL else [4])
         ),
     ],
