@@ -27,4 +27,4 @@ def play(stages: Mapping[str, Stage], pipeline: Pipeline) -> None:
         story.come_up()
         story.take("2")
         story.stop("3")
-    story.end("2")
+    story.end()

@@ -12,7 +12,7 @@ from qemu_tests.story.cluster.machines import MEMBERS, NAMES
 from qemu_tests.story.cluster.watching import holder_at, longest_gap, moves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from qemu_tests.story.cluster.machines import Machines
     from qemu_tests.story.cluster.watching import Watch
@@ -65,6 +65,9 @@ class Story:
         self._until("nobody with the lock", lambda: self._holders() == ())
         self._judge_reboots()
         self._judge_samples(first)
+        for stage in self.machines.stages.values():
+            stage.check("what the selector chose", [("USR-B", version)], stage.selected())
+            stage.disk({"USR-A": "1/0/1", "USR-B": "2/0/1"}, "as in the article")
 
     def stop(self, version: str) -> None:
         """A broken version: the first machine rolls it back, and the others stay where they are."""
@@ -78,6 +81,9 @@ class Story:
         others = [name for name in NAMES if name != one]
         logged_in = self._log_in(others[-1])
         self._until("nobody waits", lambda: not self.watch.view(ANSWER).waiting)
+        self._until(
+            "the others have installed it", lambda: all(self._slots(name)["USR-A"] == "2/1/0" for name in others)
+        )
         end = time.monotonic() + QUIET
         self._until("the others look twice", lambda: time.monotonic() > end)
         logged_in.check("machines that rebooted", {one}, {reboot.name for reboot in self.machines.reboots[before:]})
@@ -92,12 +98,12 @@ class Story:
         logged_in.check("what updatectl says", True, f"version {version} is stopped by {stop.who}" in said)
         logged_in.tell(kinds.ORDER, f"updatectl status: version {version} is stopped by {stop.who}: {stop.why}")
 
-    def end(self, version: str) -> None:
-        """All are switched off; what stands on their disks."""
-        for stage in self.machines.stages.values():
-            stage.check("what the selector chose", [("USR-B", version)], stage.selected())
+    def end(self) -> None:
+        """All are switched off; what stands on their disks: version 3 is armed where it came before the stop, and was tried once."""
+        tried = {reboot.name for reboot in self.machines.reboots[len(NAMES) :]}
+        for name, stage in self.machines.stages.items():
             stage.power_cut("the story is over")
-            stage.disk({"USR-A": "1/0/1", "USR-B": "2/0/1"}, "as in the article")
+            stage.disk({"USR-A": "2/0/0" if name in tried else "2/1/0", "USR-B": "1/0/1"}, "at the end")
 
     def _show_holder(self, stage: Stage) -> None:
         holders = self._holders()
@@ -133,6 +139,9 @@ class Story:
         self._tell(
             f"the website was at {', '.join(moves(samples))}; away for {served:.0f} s at most, etcd for {written:.0f} s"
         )
+
+    def _slots(self, name: str) -> Mapping[str, str]:
+        return self.machines.stages[name].machine.judge(whole=False).slots
 
     def _holders(self) -> tuple[str, ...]:
         return self.watch.view(ANSWER).semaphore.holders
