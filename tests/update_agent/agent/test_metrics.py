@@ -11,8 +11,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.update_agent.state.machines import BAD, LATER, NOW, PATHS, event, machine_in
+from update_agent.agent.coordination import Coordinator
+from update_agent.agent.journal import Journal
 from update_agent.agent.metrics import COUNTERS, GAUGES, Metrics
+from update_agent.agent.notify import Notifier
 from update_agent.agent.place import Place
+from update_agent.agent.showing import Showing
 from update_agent.agent.view import view_of
 from update_agent.lock.group import View
 from update_agent.lock.metrics import metrics_of
@@ -89,6 +93,28 @@ def test_a_place_that_is_kept_is_shown_and_a_machine_that_waits_is_no_holder() -
         ("slotboot_lock_ahead", "web", "c0ffee", '1 of 1 places are taken: "a"'): 3,
         ("slotboot_lock_waiting_since_seconds", "web", "c0ffee"): NOON,
     }
+
+
+def test_a_place_in_the_lock_is_in_the_file_as_soon_as_it_is_known(tmp_path: Path) -> None:
+    path, told = tmp_path / "metrics.prom", list[str]()
+    showing = Showing(
+        "1.0",
+        Journal(None, told.append),
+        metrics(),
+        str(path),
+        Coordinator("etcd-lock", str(tmp_path)),
+        Notifier.of({}),
+        lambda: NOW,
+        told.append,
+        run=str(tmp_path),
+    )
+    showing.show(machine_in(State.WAITING))
+    assert "slotboot_lock" not in path.read_text()
+    showing.show_place(Place("web", "c0ffee", NOW))
+    assert 'slotboot_lock_holder{group="web",machine="c0ffee"} 1.0\n' in path.read_text()
+    showing.show_place(None)
+    assert "slotboot_lock" not in path.read_text()
+    assert told == []
 
 
 def lived(metrics: Metrics, *path: Happening) -> None:

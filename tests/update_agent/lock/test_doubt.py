@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.update_agent.lock.faults import LATER, LOST, NEVER, Faulty
+from update_agent.lock import repeat
 from update_agent.lock.coordinator import Held, Waiting
 from update_agent.lock.errors import (
     HolderExistsError,
@@ -171,6 +172,27 @@ def test_a_stop_is_written_and_cleared_once(
     assert by_hand.view().semaphore.holders == ()
     with pytest.raises(NotStoppedError):
         by_hand.clear("2")
+
+
+@FATES
+def test_a_machine_that_was_sure_before_gives_back_what_it_may_have_been_given(
+    fate: str,
+    faulty: Faulty,
+    machine: Callable[[str], EtcdLock],
+    seen: Callable[[], Semaphore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One process: it had its turn, asks for the next, hears nothing for as long as it has time, and gives up."""
+    monkeypatch.setattr(repeat, "PATIENCE", 0.0)
+    lock = machine("a")
+    lock.acquire("1")
+    lock.release()
+    faulty.fates = [fate]
+    with pytest.raises(LockAmbiguousError):
+        lock.acquire("2")
+    lock.release()
+    assert faulty.wake() == 0
+    assert seen().holders == ()
 
 
 def test_answers_that_stay_away_for_ever_are_an_error(faulty: Faulty, group: str) -> None:
