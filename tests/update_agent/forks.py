@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -14,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class Killer:
-    """Counts calls, and ends the process with SIGKILL before or after one of them."""
+    """Counts calls, of all threads, and ends the process with SIGKILL before or after one of them."""
 
     def __init__(self, at: int, *, late: bool) -> None:
-        self.calls, self._at, self._late = 0, at, late
+        self.calls, self._at, self._late, self._numbers = 0, at, late, itertools.count(1)
 
     def watch(self, owner: object, name: str) -> None:
         setattr(owner, name, self._watched(getattr(owner, name)))
 
     def _watched(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: object, **more: object) -> object:
-            self.calls += 1
-            if self.calls == self._at and not self._late:
+            self.calls = number = next(self._numbers)
+            if number == self._at and not self._late:
                 os.kill(os.getpid(), signal.SIGKILL)
             result = real(*arguments, **more)
-            if self.calls == self._at:
+            if number == self._at:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
