@@ -104,8 +104,8 @@ def by_difference(stage: Stage, pipeline: Pipeline) -> None:
 
 def comes_up(stage: Stage, version: str, node: str) -> None:
     """The version is up from that node, and marked good."""
-    stage.machine.login("root")
-    stage.machine.wait_for_unit("bootselect-mark-good.service")
+    stage.machine.login("root", seconds=INSTALL)
+    stage.machine.wait_for_unit("bootselect-mark-good.service", INSTALL)
     release = stage.order("cat /etc/os-release").replace("\r", "")
     stage.check("IMAGE_VERSION in /etc/os-release", True, f"IMAGE_VERSION={version}\n" in release)
     stage.check("what the root is mounted from", True, node in stage.order("findmnt --noheadings --output=SOURCE /"))
