@@ -17,6 +17,7 @@ from update_agent.reboot.inhibitors import find_inhibitors
 from update_agent.reboot.plan import Plan
 from update_agent.reboot.promise import Book
 from update_agent.reboot.sessions import terminals
+from update_agent.reboot.stops import is_stopped
 from update_agent.reboot.strategy import ETCD, Hold, decide, etcd_units
 from update_agent.reboot.warning import CANCELLED, broadcast, message, reboot_in
 from update_agent.reboot.window import local_zone, window_of
@@ -75,7 +76,7 @@ class Conductor:
         self._looked = False
         self.means = Here(self) if means is None else means(self)
         self._plan = Plan(self.means)
-        self.reboots = Reboots(self._ask, self._given_up, self._tend)
+        self.reboots = Reboots(self._ask, self._given_up, self._tend, self._stopped)
 
     def tell(self, line: str) -> None:
         """A line that was told is not told again until nothing is owed any more: the plan is asked often."""
@@ -91,6 +92,9 @@ class Conductor:
 
     def _given_up(self, session: Session, reason: str) -> None:
         self._with(session).give_up(reason)
+
+    def _stopped(self, session: Session, version: str) -> bool:
+        return is_stopped(version, self._with(session).means)
 
     def _tend(self, session: Session) -> Hold | None:
         try:

@@ -27,11 +27,13 @@ class Reboots:
     """Who decides. ``ask``: what the reboot has to wait for, None for nothing. ``given_up``: the reboot could not be asked for.
 
     ``tend`` is called in each tick once the verdict on a version is noted, and pays what is owed to others; what is owed still.
+    ``stopped``: whether the fleet does not start on a version, as far as is known.
     """
 
     ask: Callable[[Session], Hold | None]
     given_up: Callable[[Session, str], None] = lambda _session, _reason: None
     tend: Callable[[Session], Hold | None] = lambda _: None
+    stopped: Callable[[Session, str], bool] = lambda _session, _version: False
 
 
 def permission(settings: Settings) -> Hold | None:

@@ -9,7 +9,7 @@ from update_agent.agent.choice import Nothing
 from update_agent.agent.installing import install_release
 from update_agent.agent.rebooting import go_on
 from update_agent.agent.settling import settle
-from update_agent.agent.superseding import make_room
+from update_agent.agent.standing_down import stand_by, stand_down
 from update_agent.state.transitions import State
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ def tick(
         with world.open_shelf() as shelf:
             install_release(session, shelf, find_again(session, shelf), ears)
     elif due and session.state in (State.IDLE, State.AVAILABLE) and world.settings.enabled:
+        stand_by(session, reboots)
         with world.open_shelf() as shelf:
             found = check(session, shelf)
             if not isinstance(found, Nothing):
                 install_release(session, shelf, found, ears)
     hold = go_on(session, reboots) or owed
-    if due and world.settings.enabled and hold is not None and hold.stopped and make_room(session, hold.reason):
+    if hold is not None and hold.stopped:
+        stand_down(session, hold.reason)
         return tick(session, reboots, due=due, ears=ears)
     if hold is not None:
         return min(hold.seconds, WAITING_EVERY)

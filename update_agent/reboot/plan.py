@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from update_agent.lock.coordinator import Waiting
 from update_agent.lock.errors import LockError
 from update_agent.reboot.promise import Promise, Verdict
+from update_agent.reboot.stops import words_of
 from update_agent.reboot.strategy import Hold, Locked, Now
 
 if TYPE_CHECKING:
@@ -252,9 +253,7 @@ class Plan:
         lock = self.means.lock(kind)
         stop = lock.stopped(version)
         if stop is not None:
-            when = f"{stop.when:%Y-%m-%d %H:%M %Z}"
-            text = f"version {version} is stopped by {stop.who} since {when}: {stop.why}"
-            return Hold(text, give_back=True, stopped=True)
+            return Hold(words_of(version, stop), give_back=True, stopped=True)
         wanted = Promise(version, kind, undrain=promise is not None and promise.undrain)
         if self.promise != wanted:
             self._save(wanted)

@@ -133,7 +133,10 @@ STEPS = (
         (_S.AVAILABLE, *_WRITING), _H.CANCEL, _S.IDLE, "A person stopped it; the slot is 0/0/0, or was not touched."
     ),
     *_each(
-        (_S.ARMED, _S.WAITING), _H.CANCEL, _S.IDLE, "A person stopped it, and the slot was taken out of use: 0/0/0."
+        (_S.ARMED, _S.WAITING),
+        _H.CANCEL,
+        _S.IDLE,
+        "A person stopped it, or another machine of the fleet rolled it back, and the slot was taken out of use: 0/0/0.",
     ),
     *_each((_S.ARMED, _S.WAITING), _H.HOLD, _S.WAITING, "The reboot has to wait, and the reason says for what."),
     *_each((_S.ARMED, _S.WAITING), _H.REBOOT, _S.REBOOTING, "The machine may reboot, and is asked to."),
@@ -163,7 +166,7 @@ FINDINGS = (
         (*_WRITING, _S.INSTALLING, *_STILL),
         _H.WITHDRAW,
         _S.IDLE,
-        "Somebody else took the slot, or took it out of use, and it is left alone; or a newer version is taken in its place.",
+        "Somebody else took the slot, or took it out of use, and it is left alone.",
     ),
     *_each(_TRIED, _H.BOOTED, _S.PROVING, "The new slot runs, and is not proved yet."),
     *_each(

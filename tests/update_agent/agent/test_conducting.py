@@ -15,7 +15,6 @@ from update_agent.agent.conducting import Conductor, Here, open_lock
 from update_agent.agent.errors import NoMachineIdError, RebootError
 from update_agent.agent.place import Place
 from update_agent.agent.tick import WAITING_EVERY
-from update_agent.errors import UpdateError
 from update_agent.reboot.promise import Book
 from update_agent.reboot.strategy import Locked
 from update_agent.state.transitions import State
@@ -139,7 +138,7 @@ def test_a_rollback_keeps_the_place_and_others_do_not_start_on_that_version(
     other = Machine(Box(tmp_path / "other", repo, hand), machine.shared, "other")
     other.box.tick()
     assert not other.box.rebooting
-    assert other.box.machine.reason.startswith("version 1.1 is stopped by me since 2026-11-28 12:00 UTC: ")
+    assert "version 1.1 is stopped by me since 2026-11-28 12:00 UTC: " in other.box.machine.reason
     # Still so after another start of the agent, and over once a person has cleared it.
     machine.start()
     for _ in range(2):
@@ -157,35 +156,70 @@ def test_a_rollback_keeps_the_place_and_others_do_not_start_on_that_version(
     assert other.box.rebooting
 
 
-def test_a_version_that_is_stopped_makes_room_for_the_next_one(machine: Machine, repo: Repo) -> None:
+def test_a_version_that_is_stopped_is_out_of_use_and_a_newer_one_is_taken(machine: Machine, repo: Repo) -> None:
     box = machine.box
     FakeLock(machine.shared, "other").rolled_back("1.1", "2/0/0")
     repo.publish("1.1")
-    box.tick()
-    assert "version 1.1 is stopped by other" in box.machine.reason
-    attributes = box.attributes()
-    box.tick()
-    assert box.attributes() == attributes
+    for _ in range(2):
+        box.tick()
+        assert "version 1.1 is stopped by other" in box.machine.reason
+        # A power cut in a fleet that stopped must not try the version on all of its machines.
+        assert set(box.attributes().values()) == {"1/0/1", "0/0/0"}
+        assert machine.shared.holders == []
     repo.publish("1.2")
     # Not before the repository is asked again.
     box.tick(due=False)
-    assert box.attributes() == attributes
+    assert set(box.attributes().values()) == {"1/0/1", "0/0/0"}
     box.tick()
     assert box.rebooting
     assert box.attributes() == {"1.0": "1/0/1", "1.2": "2/3/0"}
-    assert box.machine.known_bad("1.1") is None
     assert machine.shared.holders == ["me"]
 
 
-def test_what_made_room_is_out_of_use_even_where_the_next_one_cannot_be_had(machine: Machine, repo: Repo) -> None:
+def test_a_version_that_was_armed_before_it_was_stopped_is_taken_out_of_use_at_once(
+    machine: Machine, repo: Repo
+) -> None:
+    box = machine.box
+    other = FakeLock(machine.shared, "other")
+    other.acquire("1.1")
+    repo.publish("1.1")
+    box.tick()
+    assert box.attributes() == {"1.0": "1/0/1", "1.1": "2/3/0"}
+    other.rolled_back("1.1", "2/0/0")
+    box.tick(due=False)
+    assert set(box.attributes().values()) == {"1/0/1", "0/0/0"}
+    assert not box.rebooting
+
+
+def test_what_is_stopped_is_taken_again_once_it_is_cleared_and_not_before(machine: Machine, repo: Repo) -> None:
     box = machine.box
     FakeLock(machine.shared, "other").rolled_back("1.1", "2/0/0")
     repo.publish("1.1")
     box.tick()
-    release = repo.publish("1.2")
-    (repo.folder / "blobs" / release.blob).unlink()
-    with pytest.raises(UpdateError):
-        box.tick()
+    machine.start()
+    machine.shared.away = True
+    box.tick()
+    assert any(line.startswith("the lock cannot be asked whether version 1.1 is still stopped: ") for line in box.told)
+    machine.shared.away = False
+    box.tick()
+    assert box.machine.known_bad("1.1") is not None
+    machine.shared.stops.clear()
+    box.tick(due=False)
+    assert set(box.attributes().values()) == {"1/0/1", "0/0/0"}
+    machine.shared.holders.clear()
+    box.tick()
+    assert box.rebooting
+    assert box.attributes() == {"1.0": "1/0/1", "1.1": "2/3/0"}
+
+
+def test_what_a_person_cancelled_is_not_taken_again_with_what_is_cleared(machine: Machine, repo: Repo) -> None:
+    box = machine.box
+    FakeLock(machine.shared, "other").acquire("1.1")
+    repo.publish("1.1")
+    box.tick()
+    cancel(box.world, 5.0)
+    box.tick()
+    assert box.machine.known_bad("1.1") is not None
     assert set(box.attributes().values()) == {"1/0/1", "0/0/0"}
 
 
