@@ -51,7 +51,6 @@ def tick(
     hold = go_on(session, reboots) or owed
     if hold is not None and hold.stopped:
         stand_down(session, hold.reason)
-        return tick(session, reboots, due=due, ears=ears)
     if hold is not None:
         return min(hold.seconds, WAITING_EVERY)
     return WAITING_EVERY if session.state in (State.ARMED, State.WAITING, State.REBOOTING) else None
