@@ -65,3 +65,37 @@ def test_a_shell_is_found_whatever_was_lost_of_the_first_question(lost: int) -> 
     typed = Typed(lost)
     SerialShell(cast("Boot", typed))._find_shell("root", 10)
     assert "slotboot-logged-2" in "".join(typed.lines)
+
+
+class WrittenOver:
+    """A console on which the kernel wrote behind the prompt, so that no prompt is seen until Enter is pressed."""
+
+    def __init__(self, *lines: str) -> None:
+        self.typed, self.lines = list[str](), lines
+        console = SimpleNamespace(find_all=self.find_all, boot_mark=0, log=Path("log"))
+        self.qemu = SimpleNamespace(send_serial=lambda data: self.typed.append(data.decode()), console=console)
+
+    def check(self, wanted: str) -> None:
+        assert wanted
+
+    def find_all(self, pattern: str, since: int) -> list[re.Match[str]]:
+        return [match for line in self.lines[since:] if (match := re.search(pattern, line))]
+
+    def line(self, pattern: str, seconds: float, *, prompt: bool = False) -> re.Match[str]:
+        match = re.search(pattern, "vm login: ") if self.typed and prompt else None
+        if match is None:
+            raise ConsoleTimeoutError(pattern, seconds, [], Path("log"))
+        return match
+
+
+def test_a_prompt_that_the_kernel_has_written_behind_is_asked_for_again() -> None:
+    boot = WrittenOver("vm login: [   65.855326] clocksource: Long readout interval")
+    SerialShell(cast("Boot", boot))._find_prompt(60)
+    assert boot.typed == ["\r"]
+
+
+def test_nobody_presses_enter_where_no_prompt_was_seen() -> None:
+    boot = WrittenOver("Last login: Sat Nov 28", "[   65.855326] clocksource: Long readout interval")
+    with pytest.raises(ConsoleTimeoutError):
+        SerialShell(cast("Boot", boot))._find_prompt(0)
+    assert boot.typed == []

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from qemu_tests.harness.boot import Boot
 
 LOGIN, PASSWORD = r"(?<!Last )login: *$", r"[Pp]assword: *$"
+_WRITTEN_OVER = r"(?<!Last )login: *\["
+"""A message of the kernel behind the prompt."""
 _REFUSED = r"Login incorrect|Authentication failure|Maximum number of tries"
 _PIECE = 700
 """Characters of a command in one typed line: terminals take up to 4095, and some shells edit longer ones on the screen."""
 _ASK_AGAIN = 5.0
-"""Seconds after which a shell is asked once more: what was typed before it began may have been thrown away."""
+"""Seconds after which a prompt is looked for, or a shell asked, once more: what was typed before it began may have been thrown away."""
 _KEYS = {
     "enter": "\r",
     "esc": "\x1b",
@@ -53,12 +55,27 @@ class SerialShell:
     def log_in(self, user: str, password: str | None, seconds: float) -> None:
         """Answer the prompts. Raises LoginError when it is refused, and as ``Boot.line``."""
         boot = self.boot
-        boot.line(LOGIN, seconds, prompt=True)
+        self._find_prompt(seconds)
         self.type(f"{user}\r")
         if password is not None:
             boot.line(PASSWORD, seconds, prompt=True)
             self.type(f"{password}\r")
         self._find_shell(user, seconds)
+
+    def _find_prompt(self, seconds: float) -> None:
+        """Where the kernel has written behind the prompt no new one comes by itself: somebody who sees that presses Enter."""
+        deadline, console = time.monotonic() + seconds, self.boot.qemu.console
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                self.boot.line(LOGIN, min(left, _ASK_AGAIN), prompt=True)
+            except ConsoleTimeoutError as error:
+                if left <= _ASK_AGAIN:
+                    raise ConsoleTimeoutError(LOGIN, seconds, error.tail, console.log) from None
+            else:
+                return
+            if console.find_all(_WRITTEN_OVER, console.boot_mark):
+                self.type("\r")
 
     def _find_shell(self, user: str, seconds: float) -> None:
         """A prompt of a shell has no form to wait for: it is asked until it answers."""
