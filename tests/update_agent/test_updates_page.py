@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = ROOT / "docs/updates.md"
-STORY = [ROOT / "qemu_tests/story/network" / name for name in ("system.py", "pipeline.py")]
+STORY = [ROOT / "qemu_tests/story" / name for name in ("network/system.py", "network/pipeline.py", "cluster/system.py")]
 URL = "https://updates.example.com/"
 """That of the page; here a server on loopback."""
 

@@ -225,6 +225,7 @@ def test_a_bus_that_starts_anew_is_found_again(bus: PrivateBus, service: Bus, ag
     service.publish(agent.view)
     bus.start()
     until(lambda: bus.busctl("GetStatus").returncode == 0)
+    assert '"1.1"' in bus.busctl("GetStatus").stdout
 
 
 @pytest.mark.usefixtures("service")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +164,8 @@ def test_the_judge_finds_a_lock_that_is_broken(
     history = History(cuttable, BASE, tmp_path)
     fleet = Fleet(cuttable, "fleet", 1, Size(40, 1, dead=0, lost=0, arrive=0.5, kill=0.0), broken)
     try:
-        fleet.run(60, history.tend)
+        with suppress(AssertionError):  # of a machine that noticed by itself that its place was lost
+            fleet.run(60, history.tend)
         history.wait_for(Group(cuttable.client(), "fleet").view_for_change().revision)
     finally:
         history.close()

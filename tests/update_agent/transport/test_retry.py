@@ -41,7 +41,7 @@ def test_where_three_requests_of_ten_fail_a_transfer_ends_and_fetches_little_twi
     chance = random.Random(seed)
     with (
         serving({"/blob": CONTENT}) as server,
-        HttpClient(deadline, limits=Limits(5, 1000, 0.15), proxy=lambda _: None) as client,
+        HttpClient(deadline, limits=Limits(5, 1000, 0.5), proxy=lambda _: None) as client,
     ):
         server.plan = failing(seed, 0.3)
         source = RetryingSource(HttpSource(client, server.url()), deadline, sleep=time.sleep, chance=chance.random)
