@@ -53,6 +53,7 @@ def test_every_module_that_can_be_run_is_tested_here() -> None:
     assert runnable - elsewhere - inside == set(MODULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv", [*(module(name, "--help") for name in MODULES), *(script(name, "--help") for name in SCRIPTS)]
 )
@@ -63,6 +64,7 @@ def test_help_says_how_it_is_used_and_does_nothing_else(argv: list[str]) -> None
     assert not (ROOT / "--help").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [

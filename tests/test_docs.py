@@ -150,6 +150,7 @@ def normalised(text: str) -> str:
     return text if staged == text else "".join(sorted(staged.splitlines(keepends=True)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", HERE, ids=lambda path: path.name)
 def test_the_console_examples_print_what_they_show(document: Path, place: Path) -> None:
     for step in steps(document):
@@ -159,6 +160,7 @@ def test_the_console_examples_print_what_they_show(document: Path, place: Path) 
                 assert normalised(printed) == normalised(step.output), step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "step"), NOT_HERE, ids=lambda value: value.name if isinstance(value, Path) else " ".join(value.words)
 )

@@ -78,6 +78,7 @@ def test_the_installation_has_the_same_version() -> None:
     assert metadata.version("slotboot") == VERSION
 
 
+@pytest.mark.slow
 def test_every_public_module_and_name_is_in_the_reference(tmp_path: Path) -> None:
     subprocess.run([ROOT / "script/docs", tmp_path], check=True, capture_output=True)
     page = (tmp_path / "gptlib.html").read_text()

@@ -72,6 +72,7 @@ def test_a_label_is_written_as_cgpt_writes_it(environment: dict[str, str], disk:
     assert succeed(environment, "gptctl", "find", "-l", LABEL[::-1], str(disk)) == f"{disk}4\n"
 
 
+@pytest.mark.slow
 def test_a_label_is_shown_by_everything_that_shows_labels(environment: dict[str, str], disk: Path) -> None:
     for program, words in {
         "gptctl": ["show", str(disk)],
@@ -96,6 +97,7 @@ def test_a_slot_is_named_by_its_label(environment: dict[str, str], disk: Path) -
     assert b"no usable update" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [b"\xff", b"x\xc3", b"\xed\xa0\x80", b"\xe4"], ids=repr)
 def test_a_label_that_is_not_utf_8_is_refused_as_by_cgpt(environment: dict[str, str], disk: Path, label: bytes) -> None:
     before = disk.read_bytes()
@@ -111,6 +113,7 @@ def test_a_label_that_is_not_utf_8_is_refused_as_by_cgpt(environment: dict[str, 
     assert disk.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_path_is_whatever_bytes_it_is(environment: dict[str, str], disk: Path) -> None:
     path = os.fsencode(disk.with_name("disk")) + b"\xff\xe4\xc3\xa4.img"
     disk.rename(os.fsdecode(path))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.support import PTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "states",
     [

@@ -182,6 +182,7 @@ def compare_running(policy: Policy, priorities: Sequence[int], tries: Sequence[i
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_every_state_of_two_slots_has_one_answer(policy: Policy, record_property: Count) -> None:
     count = compare_running(policy, range(4), range(5))

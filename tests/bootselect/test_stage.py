@@ -145,6 +145,7 @@ def test_every_import_of_any_function_succeeds_in_the_staged_interpreter_alone(t
     assert problems(tree, work) == []
 
 
+@pytest.mark.slow
 def test_without_any_one_of_the_staged_modules_the_proof_fails(tree: Tree) -> None:
     work = statements(tree)
     assert problems(tree, work) == []

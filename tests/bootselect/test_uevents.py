@@ -113,6 +113,7 @@ def announce() -> Callable[[int], None]:
     return trigger
 
 
+@pytest.mark.slow
 def test_the_real_kernel_is_heard(announce: Callable[[int], None]) -> None:
     events = Uevents()
     announce(3)
@@ -120,6 +121,7 @@ def test_the_real_kernel_is_heard(announce: Callable[[int], None]) -> None:
     events.close()
 
 
+@pytest.mark.slow
 def test_the_real_kernel_drops_announcements_and_the_disks_are_looked_at_again(
     announce: Callable[[int], None],
 ) -> None:

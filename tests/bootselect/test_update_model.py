@@ -48,6 +48,7 @@ def ends_on(state: Table, policy: Policy, passive: str) -> int:
     return last.number if last.outcome == GOOD else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [GPTPRIO, CHROMEOS], ids=["gptprio", "chromeos"])
 @pytest.mark.parametrize("update", [GOOD, DIES, UNHEALTHY, UNUSABLE])
 def test_a_power_cut_after_any_step_of_an_update_leaves_a_machine_that_boots(

@@ -41,6 +41,7 @@ def test_the_table_has_every_disk() -> None:
     assert [row.disk for row in rows()] == list(DISKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", COMMANDS)
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.disk)
 def test_each_program_does_what_the_guide_says(ram: Path, row: Row, program: str) -> None:

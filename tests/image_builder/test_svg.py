@@ -102,6 +102,7 @@ def test_every_line_fits_where_it_stands(image: Path) -> None:
     assert float(root.get("width", "")) > 960
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["<script>&amp;</text>", "a\"b'c", "x\n\x1b[2J\ud800\ufffe\x00y"[:30]])
 def test_a_label_is_shown_and_makes_no_elements(image: Path, label: str) -> None:
     with Disk.open(image, write=True) as disk:

@@ -81,6 +81,7 @@ def test_without_a_machine():
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["one process", "xdist"])
 def test_a_run_leaves_a_report_of_its_machines(tmp_path: Path, workers: tuple[str, ...]) -> None:
     page = tmp_path / "new" / "report.html"

@@ -61,6 +61,7 @@ def test_odd(slotboot_machines, image, odd):
 )
 
 
+@pytest.mark.slow
 @WORKERS
 def test_tests_of_one_name_have_machines_of_their_own(folder: Path, workers: tuple[str, ...]) -> None:
     (folder / "deep").mkdir()
@@ -95,6 +96,7 @@ def test_flaky(slotboot_machines, image):
     assert names(folder / "run/slotboot/machines") == tries[:2]
 
 
+@pytest.mark.slow
 @WORKERS
 def test_the_files_of_a_machine_go_when_its_test_passed_and_its_log_stays(
     folder: Path, workers: tuple[str, ...]
@@ -118,6 +120,7 @@ def test_fails(slotboot_machines, image):
     assert len(names(folder / "run/slotboot/machines")) == 2
 
 
+@pytest.mark.slow
 @WORKERS
 def test_junit_has_the_paths_of_the_console_logs(folder: Path, workers: tuple[str, ...]) -> None:
     text = (
@@ -156,6 +159,7 @@ def test_has_none():
     }
 
 
+@pytest.mark.slow
 def test_a_failure_shows_the_lines_of_the_test_and_one_error(folder: Path) -> None:
     text = (
         BOOTS
@@ -249,6 +253,7 @@ def test_is_alone():
 )
 
 
+@pytest.mark.slow
 @WORKERS
 def test_modules_and_sessions_have_machines_too(folder: Path, workers: tuple[str, ...]) -> None:
     for module in ("test_a.py", "test_b.py"):
@@ -274,6 +279,7 @@ def test_last(slotboot_session_machines, image):
     assert cases["test_last"] == ["machine.console.log"]
 
 
+@pytest.mark.slow
 def test_paths_may_be_words_and_are_those_of_the_command_line(folder: Path) -> None:
     (folder / "given.raw").write_bytes(bytes(4 << 20))
     text = (
@@ -292,6 +298,7 @@ def test_moves(slotboot_machines, slotboot_machine, image, monkeypatch, tmp_path
     assert names(folder / "logs") == ["test_inner-test_moves"]
 
 
+@pytest.mark.slow
 def test_paths_may_be_long(folder: Path) -> None:
     long = folder / ("a" * 200) / ("b" * 200)
     long.mkdir(parents=True)
@@ -325,6 +332,7 @@ def test_images_and_their_folder_may_be_read_only(folder: Path) -> None:
     assert "1 passed" in inner_pytest(folder, *options(folder), text=text, prefix=NO_OVERRIDE)
 
 
+@pytest.mark.slow
 def test_a_folder_for_logs_that_cannot_be_written_is_one_line(folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o555)
@@ -345,6 +353,7 @@ def ended(pid: str) -> bool:
     return state in {"Z", "X"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_crashes_leaves_its_test_to_be_run_again(folder: Path) -> None:
     text = (
         BOOTS

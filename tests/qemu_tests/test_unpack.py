@@ -76,6 +76,7 @@ def test_what_is_no_disk_is_refused(tmp_path: Path) -> None:
         kernel_of(path, tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["-o,x", "a@@1M", "c:d", "[ab]*?"])
 def test_no_name_of_an_image_or_folder_is_anything_else(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -123,6 +124,7 @@ def test_the_newest_entry_of_systemd_boot_is_taken(image: Path, tmp_path: Path) 
     assert found.command_line == "root=LABEL=x quiet"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("default", ["debian-6.1.9.conf", "*6.1.9*", "debian-6.1.9"])
 def test_unless_loader_conf_names_another(image: Path, default: str) -> None:
     for version in ("6.1.9", "6.1.10"):

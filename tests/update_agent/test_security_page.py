@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.documentation import ROOT, Step, steps, table
 from tests.update_agent.publish.built import answer, build, image
 from tests.update_agent.publish.test_docs import play
@@ -44,6 +46,7 @@ def test_each_attack_names_who_proves_it() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_commands_work_and_machines_believe_what_is_there_then(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for number, version in enumerate(("1.0", "6.6")):

@@ -124,6 +124,7 @@ def places(bench: Bench, step: int) -> range:
     return range(1, whole["lines"] + 1, step)
 
 
+@pytest.mark.slow
 @needs_erofs
 def test_killed_anywhere_it_leaves_nothing_but_a_slot_out_of_use(
     bench: Bench, record_property: Callable[[str, object], None]
@@ -144,6 +145,7 @@ def test_killed_anywhere_it_leaves_nothing_but_a_slot_out_of_use(
     record_property("counted", f"installations killed: {len(lines)}, each at another line of code")
 
 
+@pytest.mark.slow
 @needs_erofs
 def test_stopped_anywhere_it_says_in_one_line_what_holds(bench: Bench) -> None:
     found = set()
@@ -171,6 +173,7 @@ def test_stopped_anywhere_it_says_in_one_line_what_holds(bench: Bench) -> None:
     assert found == set(STATES)
 
 
+@pytest.mark.slow
 @needs_erofs
 def test_the_table_is_not_cut_in_two_by_a_signal(bench: Bench) -> None:
     """Whatever SIGTERM meets, no damaged copy is left, as a power cut may leave one (and a repair mends)."""

@@ -146,6 +146,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
         yield Play(tmp_path, server, Hand(), monkeypatch)
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_works_and_prints_what_it_shows(played: Play, tmp_path: Path) -> None:
     done = []
     for heading, commands in sections(tmp_path):

@@ -187,6 +187,7 @@ def kind_of(program: str, command: str, *words: str) -> str:
     return ERASING if "-z" in words else {"legacy": LEGACY, "boot": MBR}.get(command, ASKED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_power_cut_leaves_the_old_or_the_new_table(
     ram: Path, record_property: Callable[[str, object], None], name: str

@@ -57,6 +57,7 @@ CHANGES: dict[str, tuple[dict[int, Partition], dict[int, Partition], set[tuple[i
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_order_of_the_four_pieces(ram: Path, name: str) -> None:
     """Slots of one sector: H1, E1, E2 and H2 are a sector each, and there are 24 orders; what is written follows a good one."""

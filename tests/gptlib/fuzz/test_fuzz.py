@@ -108,6 +108,7 @@ def path(ram: Path, seeds: Seeds) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", range(SHARES))
 def test_no_operation_writes_what_is_not_the_tables(
     path: Path, seeds: Seeds, record_property: Callable[[str, object], None], share: int

@@ -149,6 +149,7 @@ def test_a_partition_that_begins_inside_the_primary_array_stops_every_write(disk
 # The array of the primary is not at sector 2.
 
 
+@pytest.mark.slow
 def test_an_array_that_was_moved_for_a_boot_loader_stays_where_it_is(disk: Path) -> None:
     """sgdisk -j 1000, a loader from sector 16 on, and fdisk has made the sectors around the array usable."""
     tool("sgdisk", "-n1:2048:+8M", f"-t1:{USR}", "-c1:A", "-n2:0:+8M", f"-t2:{USR}", "-c2:B", blank(disk, 131072))
@@ -318,6 +319,7 @@ def test_a_disk_that_was_cut_off_keeps_what_stands_at_its_end(disk: Path, act: t
 
 if LOOP:
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("sector_size", [512, 4096])
     @pytest.mark.parametrize(
         ("back", "data"), [(63 * 512, b"Promise Technology, Inc."), (4096 - 60, b"\x83\x74\x02\x6b")]

@@ -126,6 +126,7 @@ def explored(path: Path, command: tuple[str, ...]) -> tuple[bytes, list[list[Sec
     return before, epochs, explore(path, before, epochs, exhaustive=FULL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("disk", "change"),
     [
@@ -243,6 +244,7 @@ def without_the_first_header(steps: Steps) -> Steps:
     return steps[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [header_last, without_the_switch, without_the_first_header])
 def test_the_explorer_notices_a_step_that_is_missing(
     ram: Path, monkeypatch: pytest.MonkeyPatch, order: Callable[[Steps], Steps]

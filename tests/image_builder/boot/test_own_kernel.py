@@ -79,6 +79,7 @@ def in_the_initramfs(names: list[str], folder: str) -> None:
     assert {"erofs.ko", "virtio_blk.ko"} <= {name.rpartition("/")[2] for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tree", "tar"])
 def test_the_kernel_of_the_slot_boots_it(tmp_path: Path, tree: Path, kind: str) -> None:
     source = "tree"

@@ -86,6 +86,7 @@ def partition(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     return cut
 
 
+@pytest.mark.slow
 def test_everybody_reads_the_table_of_a_fresh_image(built: Path) -> None:
     assert "No problems found" in run_tool("sgdisk", "--verify", built)
     table = json.loads(run_tool("sfdisk", "-J", built))["partitiontable"]

@@ -106,6 +106,7 @@ def shared_cache(folder: Path) -> Path:
 KINDS = [("tree", "erofs"), ("tar", "erofs"), ("tree", "squashfs"), ("tar", "ext4")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "filesystem"), KINDS)
 def test_nothing_of_where_and_how_it_is_built_is_in_it(tmp_path: Path, kind: str, filesystem: str) -> None:
     one = Place(tmp_path / "one", kind, filesystem, NAMES)
@@ -116,6 +117,7 @@ def test_nothing_of_where_and_how_it_is_built_is_in_it(tmp_path: Path, kind: str
         assert other.built(command, umask=0o077, **elsewhere) == one.built(command)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "filesystem"), KINDS)
 def test_another_time_is_another_image_and_the_same_time_the_same(tmp_path: Path, kind: str, filesystem: str) -> None:
     place = Place(tmp_path, kind, filesystem, NAMES)

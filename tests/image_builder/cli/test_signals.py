@@ -113,6 +113,7 @@ def assert_stopped(place: Place, build: subprocess.Popen[str], number: int) -> N
     assert_gone(place.marker)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("seed", range(7))
 def test_a_signal_at_any_moment_leaves_nothing(place: Place, number: int, seed: int) -> None:
@@ -139,6 +140,7 @@ def test_signals_upon_signals_do_not_break_the_clean_up(place: Place) -> None:
     assert_stopped(place, build, first)
 
 
+@pytest.mark.slow
 def test_a_program_that_is_deaf_to_sigterm_is_killed(tmp_path: Path) -> None:
     place = Place(tmp_path, DEAF)
     build = place.build()

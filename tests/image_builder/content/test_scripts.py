@@ -38,6 +38,7 @@ def run_shell(root: Path, script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([root / "usr/bin/busybox", "sh", "-c", script], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "expected"),
     [

@@ -65,6 +65,7 @@ def test_it_begins_with_the_files_of_a_folder(made: Callable[..., Path], tmp_pat
     assert image.stat().st_size % (1 << 20) == 0
 
 
+@pytest.mark.slow
 def test_many_small_files_and_a_large_one_fit_an_automatic_size(made: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "seed").mkdir()
     for number in range(3000):

@@ -96,6 +96,7 @@ def test_files_laid_over_a_slot_are_all_that_differs(
     assert {int(path.stat().st_mtime) for path in found.values()} == {1704067200}
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_bytes_wherever_they_come_from_and_other_ones_another_file_system(
     write_slot: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -176,6 +176,7 @@ def test_the_boot_path_loads_the_fast_checksum(boot: PythonTree) -> None:
     assert "crcmod._crcfunext" in boot.modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "build"), [("boot", boot_python), pytest.param("slot", slot_python, marks=pytest.mark.slow)]
 )

@@ -62,6 +62,7 @@ def read(path: Path) -> Listing:
         return list_archive(stream)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", TAR)
 def test_everything_that_was_made_is_found_in_what_tar_made_of_it(made: Made, variant: str) -> None:
     expected = ODD | LONGEST

@@ -55,6 +55,7 @@ def test_without_a_size_next_to_nothing_is_left_over(tmp_path: Path, source: Fol
     assert (tmp_path / "image").stat().st_size == int(found["Block count"]) * 4096
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mebibytes", [126, 127, 128, 129, 130])
 def test_the_smallest_size_is_right_around_the_end_of_a_group(tmp_path: Path, mebibytes: int) -> None:
     tree = tmp_path / "tree"

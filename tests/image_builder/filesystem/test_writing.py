@@ -210,6 +210,7 @@ def test_the_content_of_files_is_kept(odd: Path, place: Path, kind: str, name: s
     assert len(list((out / "many").iterdir())) == 29
 
 
+@pytest.mark.slow
 @every_kind
 @with_and_without_files
 @from_both
@@ -238,6 +239,7 @@ def test_an_ordinary_user_makes_the_bytes_that_root_makes(odd: Path, place: Path
     assert sorted(place.iterdir()) == [again, image]
 
 
+@pytest.mark.slow
 @needs_root
 @every_kind
 @with_and_without_files

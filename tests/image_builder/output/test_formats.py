@@ -78,6 +78,7 @@ def test_the_same_bytes_at_another_time_in_another_folder_and_without_holes(
     assert second == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["raw", "qcow2", "vhd"])
 def test_holes_stay_holes(tmp_path: Path, name: str) -> None:
     raw = tmp_path / "disk.raw"
@@ -195,12 +196,14 @@ def test_a_vhd_is_whole_mebibytes_with_the_backup_at_their_end(disk: Path, tmp_p
     assert_grown(back, disk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sectors", [1, 32, 33, 34, 2047])
 def test_a_backup_that_moves_by_a_few_sectors_is_whole(disk: Path, tmp_path: Path, sectors: int) -> None:
     cut(disk, 21 * MIB - sectors * 512)
     assert_grown(as_raw(write("vhd", disk, tmp_path / "out"), "vpc"), disk)
 
 
+@pytest.mark.slow
 def test_google_gets_whole_gibibytes_with_the_backup_at_their_end(disk: Path, tmp_path: Path) -> None:
     archive = write("gce", disk, tmp_path / "out")
     listing = run_tool("tar", "--numeric-owner", "-tvzf", archive).split()
@@ -243,6 +246,7 @@ def assert_grown(found: Path, raw: Path) -> None:
             between -= len(chunk)
 
 
+@pytest.mark.slow
 def test_many_holes_are_in_the_archive(tmp_path: Path, disk: Path) -> None:
     with disk.open("r+b") as file:
         for number in range(100):

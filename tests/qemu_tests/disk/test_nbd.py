@@ -131,6 +131,7 @@ def test_a_failed_flush_leaves_everything_at_stake(disk: MachineDisk) -> None:
     assert disk.read(0, 512) == b"1" * 512
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "left"), [(CutAt(2), b"1122"), (CutAtWrite(3), b"1122"), (CutAtWrite(1), b"\xaa" * 4)]
 )

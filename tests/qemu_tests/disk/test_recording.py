@@ -39,6 +39,7 @@ def play(disk: MachineDisk, chip: MachineDisk, seed: int) -> dict[int, tuple[byt
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_log_alone_says_what_was_on_both_mediums(tmp_path: Path, seed: int) -> None:
     image = tmp_path / "image.raw"

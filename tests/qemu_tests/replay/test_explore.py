@@ -225,6 +225,7 @@ def test_no_state_of_an_update_is_lost(play: Callable[[type[Flow]], Exploration]
     assert re.match(r"\d+ states \(\d+ alone, .*\) in 13 flush epochs, \d+ different tables, 0 failed", str(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mutant", "problem"),
     [

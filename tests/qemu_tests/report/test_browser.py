@@ -39,6 +39,7 @@ def desktop(browser: Browser) -> None:
     browser.colours("light")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("name", ["full", "hostile", "empty"])
 def test_a_page_says_nothing_asks_for_nothing_and_fits(

@@ -80,6 +80,7 @@ def test_all_are_updated_one_at_a_time(fleet: list[Member], repo: Repo) -> None:
     assert fleet[0].holders() == []
 
 
+@pytest.mark.slow
 def test_a_rollback_stops_the_fleet(fleet: list[Member], repo: Repo) -> None:
     repo.publish("1.1")
     for _ in range(4):

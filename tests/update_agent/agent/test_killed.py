@@ -84,6 +84,7 @@ def must_be_whole(box: Box, before: bytes) -> None:
     assert (holds, active, other) in allowed or (active, other) == ("2/0/1", "0/0/0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lot", range(LOTS))
 def test_killed_at_any_moment_the_active_slot_boots_and_in_the_end_the_update_is_in(
     tmp_path: Path, repo: Repo, hand: Hand, lot: int, record_property: Callable[[str, object], None]
@@ -110,6 +111,7 @@ def test_killed_at_any_moment_the_active_slot_boots_and_in_the_end_the_update_is
     record_property("counted", f"agents killed: {ended} of {MOMENTS // LOTS}, among {calls} calls")
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_still_gets_there(tmp_path: Path, repo: Repo, hand: Hand) -> None:
     life, chance = Life(tmp_path, repo, hand), random.Random(99)
     box = life.box()
@@ -121,6 +123,7 @@ def test_killed_again_and_again_it_still_gets_there(tmp_path: Path, repo: Repo, 
     assert box.version == "1.1"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_broken_release_is_remembered_and_tried_once(
     tmp_path: Path, repo: Repo, hand: Hand, record_property: Callable[[str, object], None]
 ) -> None:

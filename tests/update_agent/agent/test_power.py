@@ -124,6 +124,7 @@ def test_no_write_reaches_the_active_slot(recorded: tuple[bytes, Recording]) -> 
     )
 
 
+@pytest.mark.slow
 def test_in_every_state_a_whole_system_boots_and_in_the_end_the_update_is_in(
     recorded: tuple[bytes, Recording],
     tmp_path: Path,

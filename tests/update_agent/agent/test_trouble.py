@@ -61,6 +61,7 @@ class Failing(SystemFiles):
         return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 def test_an_error_at_any_write_of_the_state_leaves_a_machine_that_gets_there(

@@ -70,6 +70,7 @@ def test_the_judge_finds_what_must_not_be(documents: list[str | tuple[str, str |
 SIZES = {60: Size(60, 3, reboot=0.3, kill=0.02), 1000: Size(1000, 4, dead=3, lost=4, arrive=15.0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("machines", "places", "rounds", "seconds", "seed"),
     [
@@ -155,6 +156,7 @@ class Pushing(Careless):
         return Txn(answer.succeeded, answer.revision, tuple(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("broken", "told"), [(Careless, "0 places free"), (Pushing, "was let in before")])
 def test_the_judge_finds_a_lock_that_is_broken(
     broken: Callable[[Any], Any], told: str, cuttable: Cluster, tmp_path: Path
@@ -172,6 +174,7 @@ def test_the_judge_finds_a_lock_that_is_broken(
     assert told in " ".join(judge(history.events, BASE).wrong)
 
 
+@pytest.mark.slow
 def test_a_history_whose_watch_ends_again_and_again_has_no_gap(cuttable: Cluster, tmp_path: Path) -> None:
     """Killed at any moment, cancelled by members without the others, and with what was read compacted away."""
     luck, etcd = random.Random(1), cuttable.client()

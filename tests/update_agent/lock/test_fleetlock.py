@@ -108,6 +108,7 @@ def test_a_taken_lock_is_told_in_the_words_of_both_servers_and_our_client_waits(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "header", "kind"),
     [

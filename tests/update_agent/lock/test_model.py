@@ -220,6 +220,7 @@ class Beside(RuleBasedStateMachine):
         assert {one.machine: one.version for one in view.holders if one.rolled_back} == model.kept
 
 
+@pytest.mark.slow
 def test_the_lock_does_what_a_model_of_it_does(etcd: Etcd) -> None:
     machine = type("Machine", (Beside,), {"etcd": etcd})
     run_state_machine_as_test(

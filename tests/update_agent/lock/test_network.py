@@ -36,6 +36,7 @@ def others(cluster: Cluster, member: Member) -> list[Member]:
     return [one for one in cluster.members if one is not member]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deaf", [True, False], ids=["it hears nothing", "it is not heard"])
 def test_a_member_that_is_cut_off_in_one_direction_cannot_answer_and_the_others_can(
     deaf: bool, cuttable: Cluster
@@ -63,6 +64,7 @@ def test_clients_that_are_cut_off_hear_nothing_from_this_member_alone(cuttable: 
     assert all(answers(one, 10) for one in cuttable.faces)
 
 
+@pytest.mark.slow
 def test_a_leader_that_is_cut_off_lets_nobody_in_and_says_that_it_may_be_wrong(
     cuttable: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_waiting_machine_that_died_is_not_waited_for(
     assert holders(etcd, group) == ("c",)
 
 
+@pytest.mark.slow
 def test_a_waiting_machine_that_asks_keeps_its_ticket(machine: Callable[..., EtcdLock], etcd: Etcd, group: str) -> None:
     machine("a").acquire("2")
     clock = [0.0]
@@ -137,6 +138,7 @@ def test_a_waiting_machine_that_asks_keeps_its_ticket(machine: Callable[..., Etc
         assert waiting(etcd, group) == ("b",)
 
 
+@pytest.mark.slow
 def test_a_machine_that_died_with_the_lock_holds_it_until_somebody_unlocks_it(
     machine: Callable[..., EtcdLock], etcd: Etcd, group: str
 ) -> None:

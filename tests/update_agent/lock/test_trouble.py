@@ -42,6 +42,7 @@ def ordered(cluster: Cluster, first: str) -> Etcd:
     return Etcd(Access((first, *(one for one in cluster.endpoints if one != first))))
 
 
+@pytest.mark.slow
 def test_the_lock_is_taken_and_given_back_while_the_leader_is_frozen(three: Cluster) -> None:
     for asked in ("leader", "follower"):
         leader = three.leader()
@@ -59,6 +60,7 @@ def test_the_lock_is_taken_and_given_back_while_the_leader_is_frozen(three: Clus
         assert Group(three.client(), group).view().semaphore.holders == ()
 
 
+@pytest.mark.slow
 def test_an_answer_of_a_frozen_leader_is_waited_for_longer_than_etcd_waits(three: Cluster) -> None:
     """etcd gives up after 5 s and two elections, and says so; who hangs up before does not learn that others can answer."""
     assert READ > 7
@@ -247,6 +249,7 @@ def test_a_user_with_the_rights_to_the_keys_of_the_lock_suffices(guarded: Cluste
     lock.release()
 
 
+@pytest.mark.slow
 def test_a_token_that_has_ended_is_replaced_in_the_middle_of_everything(guarded: Cluster, papers: Papers) -> None:
     lock = EtcdLock(access(guarded, papers, ROLE), "tokens", "a")
     for version in "123":
@@ -313,6 +316,7 @@ def test_files_that_hold_no_certificates_are_named(papers: Papers) -> None:
         assert told in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [FORTH, BACK])
 @pytest.mark.parametrize("other", [True, False], ids=["another endpoint", "no other endpoint"])
 def test_a_network_that_swallows_questions_or_answers_leaves_one_holder(

@@ -222,6 +222,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(bomb: bytes) -> None:
         decompress_segment(with_size(bomb, FULL), FULL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [None, (13, 0), (9, 0), (7, 0)])
 @pytest.mark.parametrize("blocks", [1, 31, 33, 20_000])
 def test_a_frame_that_holds_more_or_less_than_it_names_is_refused(blocks: int, window: tuple[int, int] | None) -> None:

@@ -42,6 +42,7 @@ def seen(world: World, state: str) -> Trusted:
     return world.machine(state=state).refresh()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "error"), [*((name, None) for name in ACTS), ("add", errno.ENOSPC), ("rotate timestamp", errno.EIO)]
 )

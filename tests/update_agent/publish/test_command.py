@@ -197,6 +197,7 @@ def on_a_terminal(*words: object, before: str = "") -> str:
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_progress_is_lines_in_a_pipe_and_a_bar_on_a_terminal(place: Place) -> None:
     def words(version: str, seed: int) -> list[object]:
         update = place.build(version, image(seed, 4 * MIB))
@@ -225,6 +226,7 @@ def test_a_signal_ends_it_with_one_line_that_says_what_holds(place: Place) -> No
     assert place.versions() == ["1.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cryptography", "tuf", "backports.zstd", "update_agent.publish"])
 def test_a_machine_has_the_command_without_the_libraries_and_is_told_so(tmp_path: Path, name: str) -> None:
     gone = f"sys.modules[{name!r}] = None"

@@ -66,6 +66,7 @@ def printed(played: tuple[Path, dict[str, str]], words: str) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_works(played: tuple[Path, dict[str, str]]) -> None:
     folder, said = played
     assert len(said) >= 15

@@ -90,6 +90,7 @@ def kept(world: World) -> Callable[[], None]:
     return again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["add", "promote", "withdraw", "rotate", "prune"])
 def test_killed_before_any_call_machines_see_the_old_or_the_new(
     world: World, run: Callable[[int, list[str]], dict[str, Any]], verb: str

@@ -145,6 +145,7 @@ def lives(process: int) -> bool:
     return state not in "ZX"
 
 
+@pytest.mark.slow
 def test_one_that_takes_too_long_is_ended_with_all_that_it_started(machine: Machine) -> None:
     pids = machine.root / "pids"
     machine.hook(

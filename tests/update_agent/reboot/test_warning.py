@@ -88,6 +88,7 @@ def test_one_that_is_stopped_holds_nobody_up(two: tuple[Terminal, Terminal]) -> 
     assert sum(time.slept) <= PATIENCE + 0.1
 
 
+@pytest.mark.slow
 def test_one_that_is_slow_gets_all_of_it(two: tuple[Terminal, Terminal]) -> None:
     data, got = message(reboot_in(300), NOW) * 500, []
 

@@ -562,6 +562,7 @@ def test_a_clock_in_2099_is_named_and_spoils_nothing(world: World, server: Serve
     assert versions(world.machine(server.url)) == ["1.0"]
 
 
+@pytest.mark.slow
 def test_whatever_is_served_instead_of_metadata_is_one_error_of_ours(world: World, server: Server) -> None:
     world.publish("1.0")
     chance = random.Random(14)

@@ -64,6 +64,7 @@ def test_a_wiped_state_is_made_again_from_the_first_root(world: World, server: S
     assert names(state) == FILES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4096, None])
 @pytest.mark.parametrize(
     "name",
@@ -111,6 +112,7 @@ def left(world: World) -> list[str]:
     return [path.name for path in (world.place / "state").iterdir() if path.name.endswith(".new")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [None, errno.ENOSPC])
 @pytest.mark.parametrize("kind", ["first", "next"])
 def test_a_kill_or_a_full_disk_at_any_write_costs_nothing_but_another_refresh(

@@ -215,6 +215,7 @@ def test_where_three_requests_of_ten_fail_every_installation_ends(
     check_installed(release, before, path, journal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edge", range(9))
 def test_a_cut_at_the_edge_of_any_frame_loses_no_frame_before_it(
     release: Release, disks: Path, edge: int, monkeypatch: pytest.MonkeyPatch
@@ -634,6 +635,7 @@ class Bench:
         self._process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delta", [False, True])
 def test_killed_anywhere_and_gone_on_with_the_update_is_in_and_little_was_fetched_twice(
     release: Release, old: bytes, disks: Path, delta: bool
@@ -705,6 +707,7 @@ def is_journal(journal: Path) -> Callable[[int | Path], bool]:
     return known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stays", [False, True])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_journal_that_cannot_be_written_stops_no_installation(

@@ -53,6 +53,7 @@ def ends(world: World, rules: Rules) -> World:
     return circle[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [GPTPRIO, CHROMEOS], ids=["gptprio", "chromeos"])
 @pytest.mark.parametrize("update", [GOOD, DIES, UNHEALTHY, UNUSABLE])
 @pytest.mark.parametrize("wiped", [False, True], ids=["state kept or damaged", "state wiped"])

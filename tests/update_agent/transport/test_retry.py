@@ -33,6 +33,7 @@ def read(source: Source, offset: int, length: int) -> bytes:
         return bytes(buffer[: read_exactly(reader, buffer)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("ranges", [1, 6])
 def test_where_three_requests_of_ten_fail_a_transfer_ends_and_fetches_little_twice(seed: int, ranges: int) -> None:
