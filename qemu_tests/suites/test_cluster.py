@@ -15,10 +15,12 @@ from qemu_tests.story.cluster.system import cluster_tarball, recipe
 from qemu_tests.story.network.pipeline import Pipeline
 from qemu_tests.story.network.web import Web
 from qemu_tests.story.stage import Stage
-from qemu_tests.story.timeline import Timeline
+from qemu_tests.story.timeline import UP, Timeline
 from qemu_tests.suites.conftest import observer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qemu_tests.plugin import MakeMachine
     from qemu_tests.report.recorder import Recorder
 
@@ -31,16 +33,24 @@ def tarball(slotboot_folder: Path) -> Path:
 
 
 def test_four_machines_update_themselves_one_after_the_other_and_stop_at_a_broken_version(
-    tarball: Path, tmp_path: Path, slotboot_machines: MakeMachine, slotboot_recorder: Recorder
+    tarball: Path,
+    tmp_path: Path,
+    slotboot_machines: MakeMachine,
+    slotboot_recorder: Recorder,
+    record_property: Callable[[str, object], None],
 ) -> None:
     (tmp_path / "repository").mkdir()
     with Web(tmp_path / "repository") as web, Network(capture=tmp_path / "net.pcap") as network:
         pipeline = Pipeline(tmp_path, web, recipe(ADDRESSES))
         image = pipeline.begin(tarball, "1")
-        stages = {}
+        stages, timelines = {}, {}
         for name in NAMES:
             machine = slotboot_machines(image, name, hardware=hardware(network))
-            stages[name] = Stage(machine, Timeline(observer(machine.log, slotboot_recorder)))
+            timelines[name] = Timeline(observer(machine.log, slotboot_recorder))
+            stages[name] = Stage(machine, timelines[name])
         found = [str(host.address) for host in network.hosts.values()]
         assert found == list(ADDRESSES.values())
         play(stages, pipeline)
+    for moment in timelines[NAMES[-1]].moments:
+        if moment.kind == UP:
+            record_property("counted", f"cluster, after {moment.seconds:.0f} s: {moment.text}")
