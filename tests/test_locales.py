@@ -62,6 +62,7 @@ def disk(tmp_path: Path) -> Path:
     return disk_of(tmp_path / "disk.img", {3: slot(100, 2, 0, True, LABEL), 4: slot(200, 1, 0, True, "B")})
 
 
+@pytest.mark.slow
 def test_a_label_is_written_as_cgpt_writes_it(environment: dict[str, str], disk: Path) -> None:
     copy = disk.with_name("copy.img")
     shutil.copy(disk, copy)
@@ -86,6 +87,7 @@ def test_a_label_is_shown_by_everything_that_shows_labels(environment: dict[str,
     assert LABEL in succeed(environment, "gptctl", "dump", str(disk))
 
 
+@pytest.mark.slow
 def test_a_slot_is_named_by_its_label(environment: dict[str, str], disk: Path) -> None:
     succeed(environment, "bootselect", "mark-bad", "--slot", LABEL, str(disk))
     with Disk.open(disk) as opened:

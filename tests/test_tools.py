@@ -97,6 +97,7 @@ def test_no_tool_is_named_that_nobody_runs() -> None:
     assert set(DEBIAN_PACKAGES) <= tools() | in_tests
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="not a Debian")
 @pytest.mark.parametrize("tool", sorted(DEBIAN_PACKAGES))
 def test_dpkg_says_that_a_tool_is_of_the_package_that_its_error_names(tool: str) -> None:

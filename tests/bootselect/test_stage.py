@@ -266,6 +266,7 @@ def test_without_crcmod_it_is_named_with_the_package(tmp_path: Path) -> None:
     assert not (tmp_path / "initramfs").exists()
 
 
+@pytest.mark.slow
 def test_a_destination_that_cannot_be_filled_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
@@ -305,6 +306,7 @@ def test_the_interpreter_and_its_extensions_are_left_for_the_hook(tmp_path: Path
     assert any(place.startswith(f"/{LIBRARY}/lib-dynload/_ctypes.") for place in left)
 
 
+@pytest.mark.slow
 def test_staging_gives_the_same_bytes_each_time_without_a_path_of_this_machine(tmp_path: Path) -> None:
     for seed in ("1", "2"):
         run_stage(tmp_path / seed, PYTHONHASHSEED=seed, PYTHONOPTIMIZE=seed)

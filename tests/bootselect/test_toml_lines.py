@@ -121,6 +121,7 @@ def keys_of(value: object, before: str = "") -> Iterator[str]:
             yield from keys_of(inner, f"{before}[{place}]")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(LINE, max_size=12).map(readable))
 def test_every_key_that_toml_has_is_on_some_line_that_names_it(text: str) -> None:

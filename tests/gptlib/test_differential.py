@@ -41,6 +41,7 @@ def test_we_read_what_cgpt_writes(ram: Path, partitions: dict[int, Partition]) -
 
 
 # After each write sgdisk waits for a second and for the disks of the whole machine: many run at once.
+@pytest.mark.slow
 @examples(2)
 @given(batch=st.lists(partition_sets(), min_size=16, max_size=16))
 def test_we_read_what_sgdisk_writes(ram: Path, batch: list[dict[int, Partition]]) -> None:

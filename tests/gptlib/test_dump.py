@@ -202,6 +202,7 @@ def test_a_text_that_is_no_dump_is_refused_with_its_line(
     assert not any(path.read_bytes())
 
 
+@pytest.mark.slow
 @examples(300)
 @given(data=st.data())
 def test_no_text_makes_the_reader_stumble(data: st.DataObject) -> None:

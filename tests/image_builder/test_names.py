@@ -98,6 +98,7 @@ def test_a_path_reaches_a_program_as_what_it_is_here(odd: Path, cwd: Path | None
     assert said.decode().splitlines() == [str(odd.absolute() / "file"), "-n"]
 
 
+@pytest.mark.slow
 def test_images_and_updates_are_built_there(tmp_path: Path) -> None:
     """Output, temporary files and cache have relative names that begin like options."""
     (tmp_path / "-t@@1M").mkdir()

@@ -67,6 +67,7 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_partitions_and_free_space_stand_in_the_order_of_the_disk(image: Path) -> None:
     root = drawn(image)
     assert kinds(root) == ["esp", "free", "slot", "slot", "free"]

@@ -28,6 +28,7 @@ def test_two(slotboot_machines, tmp_path):
 """
 
 
+@pytest.mark.slow
 def test_a_failed_test_says_where_its_consoles_are(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     said = inner_pytest(tmp_path, "--slotboot-logs", str(logs), "-k", "two", text=TEST)
@@ -38,6 +39,7 @@ def test_a_failed_test_says_where_its_consoles_are(tmp_path: Path) -> None:
     assert (folder / "two.console.log").read_text() == "Kernel panic"
 
 
+@pytest.mark.slow
 def test_the_machine_of_the_command_line_needs_an_image(tmp_path: Path) -> None:
     said = inner_pytest(tmp_path, "-k", "one", text=TEST)
     assert "the fixture slotboot_machine needs --slotboot-image IMAGE" in said
@@ -105,6 +107,7 @@ def test_a_run_leaves_a_report_of_its_machines(tmp_path: Path, workers: tuple[st
     assert run.notes == ("booted with tcg: chosen with --slotboot-accel",)
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_fails_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     passes = "def test_passes():\n    pass\n"

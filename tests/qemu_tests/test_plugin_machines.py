@@ -78,6 +78,7 @@ def test_tests_of_one_name_have_machines_of_their_own(folder: Path, workers: tup
     assert len([name for name in logs if re.fullmatch(r"test_a-test_odd-x{70,}-[0-9a-f]{8}", name)]) == 4
 
 
+@pytest.mark.slow
 def test_a_test_that_is_run_again_has_new_files(folder: Path) -> None:
     text = (
         BOOTS
@@ -200,6 +201,7 @@ def test_not_ours(slotboot_machines, image):
     assert "qemu_tests/harness/" in full
 
 
+@pytest.mark.slow
 def test_all_machines_are_switched_off_also_when_that_fails(folder: Path) -> None:
     text = (
         BOOTS
@@ -322,6 +324,7 @@ NO_OVERRIDE = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_overr
 """Root obeys the permissions of files then."""
 
 
+@pytest.mark.slow
 def test_images_and_their_folder_may_be_read_only(folder: Path) -> None:
     images = folder / "images"
     images.mkdir()

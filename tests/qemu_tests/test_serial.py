@@ -60,6 +60,7 @@ def test_a_command_runs_with_its_output_and_exit_code(command: str, code: int, o
     assert (result.exit, result.output.strip()) == (code, output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", range(0, 30, 3))
 def test_a_shell_is_found_whatever_was_lost_of_the_first_question(lost: int) -> None:
     typed = Typed(lost)

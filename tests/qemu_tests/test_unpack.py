@@ -63,6 +63,7 @@ def test_an_empty_esp_is_refused(image: Path, tmp_path: Path) -> None:
         kernel_of(image, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_disk_without_esp_is_refused(image: Path, tmp_path: Path) -> None:
     run_tool("sgdisk", "-d", "2", image)
     with pytest.raises(ImageError, match="has no EFI system partition"):
@@ -111,6 +112,7 @@ def kernel_in(image: Path) -> str:
     return kernel_of(str(image), str(image.with_name("out"))).kernel.read_text().rstrip("\0")
 
 
+@pytest.mark.slow
 def test_the_newest_entry_of_systemd_boot_is_taken(image: Path, tmp_path: Path) -> None:
     for version in ("6.1.9", "6.1.10", "6.1.10~rc1"):
         put_entry(image, f"debian-{version}", version)
@@ -140,12 +142,14 @@ def test_entries_with_a_sort_key_come_first_the_newest_of_them(image: Path) -> N
     assert kernel_in(image) == "kernel 2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["EFI/Linux/debian-6.1.efi", "EFI/BOOT/BOOTAA64.EFI"])
 def test_a_unified_image_is_found_where_it_may_be(image: Path, tmp_path: Path, path: str) -> None:
     put(image, path, make_loader(tmp_path).read_bytes())
     assert kernel_in(image) == "kernel"
 
 
+@pytest.mark.slow
 def test_entries_may_be_on_xbootldr(image: Path) -> None:
     run_tool("sgdisk", "-t", "1:ea00", image)
     run_tool("mformat", "-i", f"{image}@@{4096 * 512}", "-T", "2048", "-h", "1", "-s", "1", "::")

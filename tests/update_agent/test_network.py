@@ -79,6 +79,7 @@ ANYWHERE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ANYWHERE, ids=lambda fault: f"{fault.kind}{fault.status or fault.at or ''}")
 def test_what_each_request_meets_once_stops_no_update(world: World, server: Server, fault: Fault) -> None:
     met: set[object] = set()
@@ -97,6 +98,7 @@ def test_what_each_request_meets_once_stops_no_update(world: World, server: Serv
     assert len(met) >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_where_three_requests_of_ten_fail_an_update_comes(world: World, server: Server, seed: int) -> None:
     # Metadata that a broken proxy changed are refused, not asked for again: that is for the next check.

@@ -221,6 +221,7 @@ def heed_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @needs_erofs
 @pytest.mark.parametrize("number", [*STOPPING, signal.SIGKILL])
 def test_who_waits_for_the_disk_can_be_stopped(bench: Bench, number: signal.Signals) -> None:
@@ -274,6 +275,7 @@ def test_a_closed_pipe_does_not_stop_the_installation(update: Callable[..., Path
     assert run_tool("cgpt", "show", "-i", str(B), "-T", disk) == "3\n"
 
 
+@pytest.mark.slow
 @needs_erofs
 @pytest.mark.parametrize("name", ["-o,x", "--", "a b,c=d", "loop\n", "-h"])
 def test_no_name_of_a_medium_is_an_option(bench: Bench, name: str) -> None:

@@ -276,6 +276,7 @@ def no_flush(regions: Regions) -> Regions:
     return [[region for epoch in regions for region in epoch]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "victims"),
     [

@@ -119,6 +119,7 @@ def best(slots: dict[int, Partition]) -> tuple[int, bytes]:
     return number, bytes(slots[number].unique_guid) if number else b""
 
 
+@pytest.mark.slow
 @examples(60)
 @given(old=slot_sets(), new=slot_sets())
 def test_whatever_changes_nobody_sees_a_third_table(

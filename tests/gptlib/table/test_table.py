@@ -190,6 +190,7 @@ def test_sgdisk_finds_the_same_free_space(ram: Path, partitions: dict[int, Parti
     assert sum(last - first + 1 for first, last in table.free_space()) == int(told[1])
 
 
+@pytest.mark.slow
 @examples(2)
 @given(batch=st.lists(partition_sets(max_partitions=5), min_size=6, max_size=6))
 def test_renumbering_is_the_sorting_of_sgdisk(ram: Path, batch: list[dict[int, Partition]]) -> None:

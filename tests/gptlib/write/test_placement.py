@@ -414,6 +414,7 @@ def test_a_copy_marked_ignoreme_is_written_by_nobody(disk: Path) -> None:
     assert slots(disk)[B] == "priority=2 tries=2 successful=0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [(), ("-p",)])
 def test_chromeos_modes_lose_no_table(disk: Path, option: tuple[str, ...]) -> None:
     """Copies that differ are first brought into line; a backup that nobody finds is not left as the only table."""

@@ -187,6 +187,7 @@ def test_what_was_left_alone_is_told(ram: Path) -> None:
     assert notice.startswith("primary: sector 16 holds something that is not part of a table; this copy is left alone")
 
 
+@pytest.mark.slow
 def test_a_table_that_needs_more_than_half_of_its_array_is_not_changed(
     ram: Path, gptctl: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -260,6 +261,7 @@ def test_the_explorer_notices_a_step_that_is_missing(
     assert {line.split(": ")[1].split()[0] for line in found.violations} >= {"sfdisk", "blkid"}
 
 
+@pytest.mark.slow
 def test_the_explorer_notices_a_missing_flush(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = ram / "disk.img"
     loader_in_a_large_array(path)
@@ -268,6 +270,7 @@ def test_the_explorer_notices_a_missing_flush(ram: Path, monkeypatch: pytest.Mon
     assert found.violations
 
 
+@pytest.mark.slow
 def test_the_explorer_notices_a_header_that_is_not_kept_in_line(ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """GRUB takes a backup only where the valid header of the primary says the same."""
     path = ram / "disk.img"

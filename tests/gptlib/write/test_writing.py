@@ -205,6 +205,7 @@ def test_a_table_for_another_sector_size_leaves_no_header_of_the_old_one(
     assert [at for at in range(0, size, 512) if after[at : at + 8] == b"EFI PART"] == [new, size - new]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), [(512, 4096), (4096, 512)])
 def test_a_power_cut_while_the_sector_size_changes_leaves_one_of_the_tables(ram: Path, old: int, new: int) -> None:
 

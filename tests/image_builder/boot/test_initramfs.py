@@ -108,6 +108,7 @@ def unpacked(build: Build, busybox: Path, tmp_path_factory: pytest.TempPathFacto
     return root
 
 
+@pytest.mark.slow
 def test_the_init_can_run_and_finds_its_shell(unpacked: Path) -> None:
     init = unpacked / "init"
     assert init.stat().st_mode & 0o111

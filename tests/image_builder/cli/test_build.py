@@ -131,6 +131,7 @@ def test_the_image_takes_only_the_room_of_what_is_in_it(built: Path) -> None:
     assert info.st_blocks * 512 < 64 * MIB
 
 
+@pytest.mark.slow
 def test_the_image_is_the_same_whenever_it_is_built(built: Path, tmp_path: Path) -> None:
     done = image_builder("build", EXAMPLES / "minimal.toml", "-o", tmp_path, "--json")
     assert json.loads(done.out) == {
@@ -180,6 +181,7 @@ def test_an_update_is_the_same_whenever_it_is_built(update: Path, tmp_path: Path
         run_tool("cmp", path, tmp_path / path.name)
 
 
+@pytest.mark.slow
 def test_files_of_the_definition_and_of_the_command_line_are_in_the_slot(tmp_path: Path) -> None:
     text = (EXAMPLES / "minimal.toml").read_text()
     files = '[slot.base.files]\n"/etc/motd" = "motd"\n"/etc/issue" = "motd"\n\n[slot.base.os-release]'

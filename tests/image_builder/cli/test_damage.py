@@ -80,6 +80,7 @@ def test_a_build_with_a_damaged_cache_has_the_same_bytes(
     assert sha256(tmp_path / "minimal.raw") == before
 
 
+@pytest.mark.slow
 def test_an_update_has_the_same_bytes_whatever_the_umask(cache: Path, tmp_path: Path) -> None:
     names = ("minimal_1_base.update", "minimal_1_base.slot")
     found = set()

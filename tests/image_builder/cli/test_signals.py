@@ -127,6 +127,7 @@ def test_a_signal_at_any_moment_leaves_nothing(place: Place, number: int, seed: 
     assert_stopped(place, build, number)
 
 
+@pytest.mark.slow
 def test_signals_upon_signals_do_not_break_the_clean_up(place: Place) -> None:
     build = place.build()
     place.wait_for_tools(4)
@@ -150,6 +151,7 @@ def test_a_program_that_is_deaf_to_sigterm_is_killed(tmp_path: Path) -> None:
     place.close()
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored(place: Place) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -164,6 +166,7 @@ def test_a_signal_that_is_ignored_stays_ignored(place: Place) -> None:
     assert list((place.folder / "tmp").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_next_build_clears_away_what_a_killed_one_left(place: Place) -> None:
     build = place.build()
     place.wait_for_tools(4)

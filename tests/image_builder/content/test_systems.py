@@ -122,6 +122,7 @@ def test_the_file_system_of_a_finished_image_is_found_in_it(folder: Path, source
     assert (slot.filesystem, slot.compression, slot.files) == (filesystem, "", ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "fields", "message"),
     [

@@ -361,6 +361,7 @@ ANYTHING = st.recursive(
 ).filter(lambda value: value is not None)
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_whatever_stands_at_a_key_is_taken_or_refused_in_one_line_for_each_mistake(data: st.DataObject) -> None:

@@ -37,6 +37,7 @@ def test_the_digest_does_not_depend_on_the_place(copy: dict[str, Path]) -> None:
     assert digest_of_code(copy) == builder_digest()
 
 
+@pytest.mark.slow
 def test_a_change_in_any_file_but_those_that_talk_to_people_is_another_digest(copy: dict[str, Path]) -> None:
     before = digest_of_code(copy)
     same = set()

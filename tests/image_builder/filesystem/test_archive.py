@@ -89,6 +89,7 @@ def test_tar_itself_lists_the_same(made: Made) -> None:
             assert size == f"{entry.device[0]},{entry.device[1]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["gzip", "xz", "zstd"])
 def test_compression_is_told_by_what_the_file_begins_with(made: Made, tmp_path: Path, compression: str) -> None:
     path = tmp_path / "tar.of.any.name"

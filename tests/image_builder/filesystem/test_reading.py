@@ -58,6 +58,7 @@ def test_a_file_system_inside_of_a_disk_is_read_at_its_offset(
     assert READERS[kind](disk, 12345) == READERS[kind](made.image(kind, variant), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize(("kind", "variant"), IMAGES)
 def test_the_kernel_shows_the_same(made: Made, tmp_path: Path, kind: str, variant: str) -> None:

@@ -115,6 +115,7 @@ def in_the_image(kind: str, name: str, laid: str) -> dict[bytes, Entry]:
     return tree
 
 
+@pytest.mark.slow
 @every_kind
 @with_and_without_files
 @from_both
@@ -227,6 +228,7 @@ def test_the_bytes_are_the_same_in_every_environment(odd: Path, place: Path, kin
     assert digest(again) == digest(image)
 
 
+@pytest.mark.slow
 @needs_root
 @every_kind
 @with_and_without_files
@@ -317,6 +319,7 @@ def test_extended_attributes_can_stay_behind(odd: Path, place: Path, kind: str, 
     assert differences(source.listing(), found) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "compression"), [(name, each) for name, kind in FILESYSTEMS.items() for each in kind.compressions]
 )

@@ -291,6 +291,7 @@ def test_a_damaged_table_does_not_grow(disk: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("folder", ["-o,x", "c:d", "a@@1M", "[ab]*?", "%s", "a, b"])
 def test_a_folder_with_a_name_like_an_option_makes_no_difference(

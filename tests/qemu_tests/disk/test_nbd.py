@@ -90,6 +90,7 @@ def qemu_io_again(disk: MachineDisk, *commands: str) -> list[str]:
     return qemu_io(disk, *commands)
 
 
+@pytest.mark.slow
 def test_a_write_with_fua_is_durable_and_flushes_nothing(disk: MachineDisk) -> None:
     """qemu-io flushes when it ends, so the disk is read while it still runs: it is cut at the last write."""
     with pytest.raises(subprocess.TimeoutExpired):

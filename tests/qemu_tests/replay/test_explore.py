@@ -205,6 +205,7 @@ def test_the_report_draws_every_state_by_write(
     assert f"{found.total:,} states" in page
 
 
+@pytest.mark.slow
 def test_the_report_shows_which_write_loses_the_machine(
     played: Callable[[type[Flow]], tuple[Recording, list[Place]]], tmp_path: Path
 ) -> None:
@@ -214,6 +215,7 @@ def test_the_report_shows_which_write_loses_the_machine(
     assert 'class="heat bad' in page
 
 
+@pytest.mark.slow
 def test_no_state_of_an_update_is_lost(play: Callable[[type[Flow]], Exploration]) -> None:
     found = play(Flow)
     assert found.failures == ()
@@ -241,6 +243,7 @@ def test_every_mutant_is_found(play: Callable[[type[Flow]], Exploration], mutant
     assert any(re.search(problem, failure.problem) for failure in found.failures), found.failures
 
 
+@pytest.mark.slow
 def test_the_first_flush_of_the_arm_is_one_for_the_slot_too(play: Callable[[type[Flow]], Exploration]) -> None:
     assert play(SlotNotFlushed).failed == 0
 

@@ -125,6 +125,7 @@ def test_a_search_finds_markup_and_letters_that_change_their_length(browser: Bro
     assert browser.seen.messages == []
 
 
+@pytest.mark.slow
 def test_everything_can_be_reached_and_told_without_a_mouse(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["full"])
     reached = []

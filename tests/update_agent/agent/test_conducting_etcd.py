@@ -55,6 +55,7 @@ def fleet(tmp_path: Path, repo: Repo, hand: Hand) -> Iterator[list[Member]]:
         yield [Member(Box(tmp_path / name, repo, hand), cluster, name) for name in IDS]
 
 
+@pytest.mark.slow
 def test_all_are_updated_one_at_a_time(fleet: list[Member], repo: Repo) -> None:
     repo.publish("1.1")
     order = []

@@ -293,6 +293,7 @@ def hang_up(handler: BaseHTTPRequestHandler, _check: bool) -> bool:
 BOMB = b'<!DOCTYPE r [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><response protocol="3.0">&b;</response>'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("instead", "error", "said"),
     [

@@ -28,6 +28,7 @@ def judged(one: str, other: str) -> int:
 needs_judge = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
 
+@pytest.mark.slow
 @needs_judge
 def test_the_order_is_that_of_systemd() -> None:
     chance = random.Random(1)

@@ -53,6 +53,7 @@ def test_a_member_that_is_cut_off_in_one_direction_cannot_answer_and_the_others_
     assert all(answers(one.endpoint, 10) for one in cuttable.members)
 
 
+@pytest.mark.slow
 def test_clients_that_are_cut_off_hear_nothing_from_this_member_alone(cuttable: Cluster) -> None:
     network = cuttable.network
     assert network is not None

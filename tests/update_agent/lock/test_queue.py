@@ -153,6 +153,7 @@ def test_a_machine_that_died_with_the_lock_holds_it_until_somebody_unlocks_it(
     assert isinstance(other.acquire("2"), Held)
 
 
+@pytest.mark.slow
 def test_where_places_expire_one_ends_by_itself_and_a_rolled_back_one_does_not(
     machine: Callable[..., EtcdLock], etcd: Etcd, group: str
 ) -> None:

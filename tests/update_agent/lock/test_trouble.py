@@ -242,6 +242,7 @@ def access(
     return Etcd(Access(cluster.endpoints, Tls(papers.ca, *certificate), *user))
 
 
+@pytest.mark.slow
 def test_a_user_with_the_rights_to_the_keys_of_the_lock_suffices(guarded: Cluster, papers: Papers) -> None:
     lock = EtcdLock(access(guarded, papers, ROLE), "users", "a")
     assert isinstance(lock.acquire("2"), Held)

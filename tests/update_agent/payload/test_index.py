@@ -207,6 +207,7 @@ def test_an_index_that_is_not_consistent_cannot_be_made_either() -> None:
         replace(index, size=10**5000)
 
 
+@pytest.mark.slow
 def test_the_largest_image_has_an_index_that_is_read_again_and_takes_less_than_64_mib_of_memory() -> None:
     size = MOST_SEGMENTS * DELTA
     # Frames and dictionaries as far behind as they can be, so that all numbers are long.

@@ -116,6 +116,7 @@ def test_two_names_of_one_version(place: Place) -> None:
     assert {release.name: release.groups for release in found} == {"os": ("alpha",), "other": ("alpha", "beta")}
 
 
+@pytest.mark.slow
 def test_what_several_publishers_add_at_once_is_all_there(place: Place) -> None:
     updates = [place.build(f"1.{number}", image(number, 30_000)) for number in range(4)]
     words = ["--keys", str(place.keys), "--group", "alpha"]

@@ -92,6 +92,7 @@ def test_killed_at_any_write_readers_see_the_old_or_the_new(world: World, name: 
     assert results == {True, False} or name in {"rotate root", "revoke"}
 
 
+@pytest.mark.slow
 def test_killed_at_any_write_of_init_it_is_taken_up_again(tmp_path: Path) -> None:
     for at in range(1000):
         place = tmp_path / str(at)

@@ -106,6 +106,7 @@ def test_what_is_printed_for_people(place: Place) -> None:
 # A repository that is looked at
 
 
+@pytest.mark.slow
 def test_check_reads_all_of_it_when_it_is_deep(place: Place, served: Server) -> None:
     place.add("1.0", OLD)
     place.add("1.1", NEW)
@@ -245,6 +246,7 @@ def test_an_ordinary_call_loads_nothing_that_publishes() -> None:
     assert not [name for name in loaded if name.startswith(("update_agent.publish", "tuf", "cryptography", "rich"))]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_the_old_repository(place: Place) -> None:
     place.add("1.0", OLD)
     before = contents(place.folder)
@@ -263,6 +265,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_repository(place: Place) -> 
     assert place.versions() == ["1.0", "1.1"]
 
 
+@pytest.mark.slow
 def test_an_output_that_nobody_reads_does_not_undo_what_was_done(place: Place) -> None:
     update = place.build("1.0", OLD)
     with Path("/dev/full").open("w") as full:

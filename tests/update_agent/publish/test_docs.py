@@ -142,6 +142,7 @@ ORDER: list[Callable[[str], bool]] = [
 ]
 
 
+@pytest.mark.slow
 def test_copied_in_the_order_of_the_page_machines_see_the_old_or_the_new(world: World) -> None:
     copy, numbers = world.place / "copy", range(1, 6)
     shutil.copytree(world.folder, copy)

@@ -128,6 +128,7 @@ def test_killed_before_any_call_machines_see_the_old_or_the_new(
     assert whole["calls"] > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_a_disk_that_fails_at_any_call_leaves_the_old_or_the_new(world: World, error: int) -> None:
     update, again, old = read_artifacts(world.place / "1.1"), kept(world), looked_at(world).trusted

@@ -441,6 +441,7 @@ def test_metadata_that_somebody_else_wrote_are_not_signed_again(world: World, na
     world.publisher.refresh()
 
 
+@pytest.mark.slow
 def test_a_reader_in_the_middle_of_a_refresh_sees_the_old_or_the_new(world: World) -> None:
     """At each file that a machine asks for, the publisher has just done something else."""
     world.publish("1.0")

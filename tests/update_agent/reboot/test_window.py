@@ -145,6 +145,7 @@ MOMENTS = st.integers(0, 31_000_000).map(lambda second: datetime(2026, 1, 1, tzi
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(zone=st.sampled_from(ZONES), start=STARTS, share=st.floats(0.001, 0.999), now=MOMENTS)
 def test_a_window_is_open_when_the_c_library_says_so(zone: str, start: Start, share: float, now: datetime) -> None:

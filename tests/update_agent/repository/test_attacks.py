@@ -180,6 +180,7 @@ def test_fast_forward_and_how_a_repository_recovers(world: World, server: Server
     assert versions(machine) == ["1.0", "1.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("role", "days"), [("timestamp", 8), ("snapshot", 31), ("targets", 366), ("root", 731)])
 def test_indefinite_freeze(world: World, server: Server, role: str, days: int) -> None:
     world.publish("1.0")
@@ -515,6 +516,7 @@ def test_a_root_that_the_system_was_built_with_and_that_is_none(world: World, se
     assert server.asked == []
 
 
+@pytest.mark.slow
 def test_a_machine_two_rotations_of_all_keys_behind(world: World, server: Server) -> None:
     world.publish("1.0")
     machine = world.machine(server.url)

@@ -224,6 +224,7 @@ OVERLAPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", OVERLAPS)
 def test_a_slot_in_a_place_that_verify_calls_broken_is_neither_written_nor_armed(
     update: Callable[..., Path], disks: Path, case: str
@@ -256,6 +257,7 @@ def test_on_a_device_too(update: Callable[..., Path], disks: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["moved", "another", "removed", "disk"])
 @pytest.mark.parametrize("when", ["before the slot is cleared", "before it is armed"])
 def test_a_table_that_changes_meanwhile_is_not_armed(

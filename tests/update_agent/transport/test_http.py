@@ -86,6 +86,7 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_is_no_failure(ser
     assert [read(source, offset, 10) for offset in (0, 50)] == [CONTENT[:10], CONTENT[50:60]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "error", "retry"),
     [
