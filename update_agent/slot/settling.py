@@ -31,6 +31,9 @@ class Settling:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end_threads()
+
+    def _end_threads(self) -> None:
         self._flusher.shutdown(cancel_futures=True)
         self._reader.shutdown(cancel_futures=True)
 
@@ -75,6 +78,6 @@ class Settling:
         for reading in self._reading:
             reading.result()
             progress(self._back.end)
-        self.__exit__()
+        self._end_threads()
         self._back.read(size, progress)
         return self._writer.read_back(size, progress) if self._back.changed_since() else self._back.hexdigest()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from image_builder.api import build_artifact, load_definition
-from image_builder.progress import SilentProgress
+from tests.image_builder.content.told import Told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +28,6 @@ size = "32M"
 content = "slot.own"
 """
 ID = "69d27b356a94476da859461d3a3bc6fd\n"
-
-
-class Told(SilentProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from image_builder.api import build_artifact, load_definition
 from image_builder.filesystem.errors import NoPlaceError
-from image_builder.progress import SilentProgress
+from tests.image_builder.content.told import Told
 from tests.support import run_tool
 
 if TYPE_CHECKING:
@@ -34,14 +34,6 @@ size = "32M"
 content = "slot.own"
 """
 ACL = "0200000001000700ffffffff0400050000000000080005000400000010000500ffffffff20000500ffffffff"
-
-
-class Told(SilentProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def definition(folder: Path, filesystem: str, unsupported: str) -> Definition:
